@@ -1,0 +1,156 @@
+"""The pipeline document: HOW a room becomes media. Loading and checking; the rules across fields are in rules.py."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from egress.model.media import SECOND, Size
+from egress.model.units import Bitrate, Duration, FrameRate, PixelSize
+
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, dashes.")
+]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#101418"])]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Select(_Document):
+    """Who is shown and heard; default everyone."""
+
+    roles: tuple[str, ...] | None = Field(None, description="Only peers in these roles; default every role.")
+
+
+class LayoutDoc(_Document):
+    """How peers are arranged on the canvas."""
+
+    kind: str = Field("grid", description="A registered layout.")
+    gap: int = Field(8, ge=0, le=200, description="Pixels between tiles.")
+    margin: int = Field(0, ge=0, le=400, description="Pixels around all tiles.")
+    fit: Literal["cover", "contain"] = Field(
+        "cover", description="cover crops to fill the tile, contain shows all."
+    )
+    labels: bool = Field(True, description="Show each peer's name.")
+    background: Colour = Field("#101418", description="Canvas colour.")
+
+
+class Video(_Document):
+    """The picture and its encoding."""
+
+    size: PixelSize = Size(1280, 720)
+    fps: FrameRate = Fraction(30)
+    bitrate: Bitrate = 3_000_000
+    keyframe: Duration = Field(2 * SECOND, description="Exact distance of keyframes.")
+    codec: Literal["h264"] = "h264"
+    preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+    ] = Field("superfast", description="x264 preset: slower looks better at the same bitrate, for more CPU.")
+    tune: Literal["zerolatency", "none"] = Field(
+        "zerolatency", description="none allows look-ahead and B-frames."
+    )
+    profile: Literal["baseline", "main", "high"] = "high"
+
+
+class Audio(_Document):
+    """The mixed sound and its encoding."""
+
+    rate: Literal[48000] = 48_000
+    channels: Literal[1, 2] = 2
+    bitrate: Bitrate = 128_000
+    codec: Literal["aac", "opus"] = "aac"
+
+
+class SinkDoc(_Document):
+    """What every sink says: where it writes, and whether the job fails with it."""
+
+    kind: str
+    to: str = Field(
+        min_length=1, description="Path under the output folder, or an address; may hold placeholders."
+    )
+    required: bool = Field(
+        True, description="false: the job goes on and counts as done when this sink fails."
+    )
+
+
+class Mp4Doc(SinkDoc):
+    """One MP4 file: crash-safe while it grows, an ordinary seekable file afterwards."""
+
+    kind: Literal["mp4"]
+    fragment: Duration = Field(2 * SECOND, description="At most this much is lost in a crash.")
+
+
+class HlsDoc(SinkDoc):
+    """Low-latency HLS, CMAF, audio and video apart; `to` is a folder."""
+
+    kind: Literal["hls"]
+    part: Duration = 500_000_000
+    segment: Duration = 4 * SECOND
+    window: Duration = Field(
+        15 * 60 * SECOND, description="How far back a live viewer can seek (sliding playlist)."
+    )
+    playlist: Literal["sliding", "event"] = Field(
+        "event", description="event keeps everything from the start."
+    )
+    vod: bool = Field(
+        True, description="Rewrite the playlists as VOD when the job ends (event playlists only)."
+    )
+
+
+class RtmpDoc(SinkDoc):
+    """An external stream to an RTMP(S) server; keys are redacted everywhere."""
+
+    kind: Literal["rtmp"]
+    required: bool = False
+
+
+class OtherSinkDoc(SinkDoc):
+    """A sink registered by another package; its options are checked by the sink."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Stop(_Document):
+    """When a job ends by itself."""
+
+    empty_for: Duration = Field(
+        5 * 60 * SECOND, description="End when nobody has been there for this long; 0s never."
+    )
+    max: Duration = Field(12 * 3600 * SECOND, description="End after this long in any case.")
+
+
+_OURS = ("mp4", "hls", "rtmp")
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if kind in _OURS else "other"
+
+
+AnySink = Annotated[
+    Annotated[Mp4Doc, Tag("mp4")]
+    | Annotated[HlsDoc, Tag("hls")]
+    | Annotated[RtmpDoc, Tag("rtmp")]
+    | Annotated[OtherSinkDoc, Tag("other")],
+    Discriminator(_kind),
+]
+
+
+class Pipeline(_Document):
+    """A whole pipeline document. `video: null` makes it audio only."""
+
+    name: Name
+    about: str = Field("", max_length=500)
+    select: Select = Select()
+    layout: LayoutDoc = LayoutDoc()
+    video: Video | None = Video()
+    audio: Audio = Audio()
+    sinks: tuple[AnySink, ...] = Field(min_length=1)
+    stop: Stop = Stop()
+    delay: Duration = Field(
+        400_000_000, description="How long the picture waits for late packets; more survives worse networks."
+    )

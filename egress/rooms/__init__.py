@@ -1,0 +1,1 @@
+"""How to be in a room, unseen: one module for each kind of room server."""

@@ -1,0 +1,182 @@
+"""The seam of every sink, and the thread each one runs on."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from egress.model.errors import DestinationError, EgressError, Fault
+from egress.model.job import Artifact
+from egress.model.media import Nanos, Packet, StreamInfo
+from egress.model.pipeline import SinkDoc
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What a sink may know about its job.
+
+    `folder` is the sink's own folder in the spool (exists, private to it); `to` is the resolved target: an absolute
+    path for files, an address for servers. `announce` publishes an event (a JSON-able dict with a `type`) from any
+    thread. `started` is the wall-clock time (UTC) of session time 0, and so of pts 0.
+    """
+
+    job: str
+    room: str
+    title: str
+    started: datetime
+    folder: Path
+    to: str
+    announce: Callable[[dict[str, Any]], None]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at a session time and deserves a chapter or date range: join, leave, gap."""
+
+    at: Nanos
+    kind: str
+    text: str
+
+
+class Sink(ABC):
+    """One output. All methods but status are called on one thread, in the order open, write/mark..., close or abort."""
+
+    def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
+        self.doc = doc
+        self.context = context
+
+    @abstractmethod
+    def open(self, programme: Sequence[StreamInfo]) -> None:
+        """Get ready to write these streams; raises DestinationError."""
+
+    @abstractmethod
+    def write(self, packet: Packet) -> None:
+        """Take one packet; packets of one stream come in dts order, streams roughly interleaved."""
+
+    def mark(self, mark: Mark) -> None:  # noqa: B027
+        """Note a chapter-worthy event."""
+
+    @abstractmethod
+    def close(self) -> Sequence[Artifact]:
+        """Finish, and say what was made."""
+
+    @abstractmethod
+    def abort(self) -> Sequence[Artifact]:
+        """Give up fast; keep what is on disk, and say what is there."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Counters and state for operators; called from any thread."""
+        return {}
+
+    @classmethod
+    def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
+        """Finish what a dead process left in `folder` (the sink's spool folder) for target `to`."""
+        return ()
+
+
+class SinkState(StrEnum):
+    OPENING = "opening"
+    RUNNING = "running"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class SinkThread:
+    """Runs one sink on one thread behind a bounded queue whose `offer` never waits.
+
+    When the queue is full the sink has failed: its destination cannot keep up with the programme. (A sink that can
+    shed load, like RTMP, does so inside `write` and never lets the queue fill.)
+    """
+
+    def __init__(self, name: str, sink: Sink, programme: Sequence[StreamInfo], *, size: int = 4096) -> None:
+        self.name = name
+        self.sink = sink
+        self.state = SinkState.OPENING
+        self.error: EgressError | None = None
+        self.artifacts: tuple[Artifact, ...] = ()
+        self.refused = 0
+        self._programme = tuple(programme)
+        self._queue: queue.Queue[Packet | Mark | None] = queue.Queue(size)
+        self._aborted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
+        self._thread.start()
+
+    def offer(self, item: Packet | Mark) -> bool:
+        """Queue a packet or mark; False when the sink has failed or cannot keep up."""
+        if self.state is SinkState.FAILED:
+            return False
+        try:
+            self._queue.put_nowait(item)
+            return True
+        except queue.Full:
+            self.refused += 1
+            self._fail(DestinationError(f"{self.name} cannot keep up: {self._queue.maxsize} packets waiting"))
+            self._aborted.set()
+            return False
+
+    def finish(self) -> None:
+        """No more packets will come; the sink closes once it has written those queued."""
+        while not self._aborted.is_set():
+            try:
+                self._queue.put(None, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def abort(self) -> None:
+        """Stop writing as soon as the current call returns."""
+        self._aborted.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end; False when it did not."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def depth(self) -> int:
+        """How many items wait."""
+        return self._queue.qsize()
+
+    def _fail(self, error: EgressError) -> None:
+        if self.error is None:
+            self.error = error
+            self.state = SinkState.FAILED
+
+    def _run(self) -> None:
+        try:
+            self.sink.open(self._programme)
+            if self.state is SinkState.OPENING:
+                self.state = SinkState.RUNNING
+            while not self._aborted.is_set():
+                try:
+                    item = self._queue.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                if item is None:
+                    self.artifacts = tuple(self.sink.close())
+                    if self.state is not SinkState.FAILED:
+                        self.state = SinkState.CLOSED
+                    return
+                if isinstance(item, Mark):
+                    self.sink.mark(item)
+                else:
+                    self.sink.write(item)
+            self._fail(DestinationError(f"{self.name} was given up before it had finished"))
+        except EgressError as error:
+            self._fail(error)
+        except OSError as error:
+            self._fail(DestinationError(f"{self.name}: {error.strerror or error}"))
+        except Exception as error:
+            self._fail(Fault(f"{self.name}: {type(error).__name__}: {error}"))
+        try:
+            self.artifacts = tuple(self.sink.abort())
+        except Exception as error:
+            self._fail(Fault(f"{self.name} could not be put away: {error}"))

@@ -1,0 +1,1 @@
+"""What Egress serves over HTTP. Imports neither av, numpy nor aiortc."""
