@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from egress.model.media import SECOND, Size
 from egress.model.units import Bitrate, Duration, FrameRate, PixelSize
 
-Name = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, dashes.")
-]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, dashes.")]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#101418"])]
 
 
@@ -32,9 +30,7 @@ class LayoutDoc(_Document):
     kind: str = Field("grid", description="A registered layout.")
     gap: int = Field(8, ge=0, le=200, description="Pixels between tiles.")
     margin: int = Field(0, ge=0, le=400, description="Pixels around all tiles.")
-    fit: Literal["cover", "contain"] = Field(
-        "cover", description="cover crops to fill the tile, contain shows all."
-    )
+    fit: Literal["cover", "contain"] = Field("cover", description="cover crops to fill the tile, contain shows all.")
     labels: bool = Field(True, description="Show each peer's name.")
     background: Colour = Field("#101418", description="Canvas colour.")
 
@@ -47,12 +43,10 @@ class Video(_Document):
     bitrate: Bitrate = 3_000_000
     keyframe: Duration = Field(2 * SECOND, description="Exact distance of keyframes.")
     codec: Literal["h264"] = "h264"
-    preset: Literal[
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
-    ] = Field("superfast", description="x264 preset: slower looks better at the same bitrate, for more CPU.")
-    tune: Literal["zerolatency", "none"] = Field(
-        "zerolatency", description="none allows look-ahead and B-frames."
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        Field("superfast", description="x264 preset: slower looks better at the same bitrate, for more CPU.")
     )
+    tune: Literal["zerolatency", "none"] = Field("zerolatency", description="none allows look-ahead and B-frames.")
     profile: Literal["baseline", "main", "high"] = "high"
 
 
@@ -69,12 +63,8 @@ class SinkDoc(_Document):
     """What every sink says: where it writes, and whether the job fails with it."""
 
     kind: str
-    to: str = Field(
-        min_length=1, description="Path under the output folder, or an address; may hold placeholders."
-    )
-    required: bool = Field(
-        True, description="false: the job goes on and counts as done when this sink fails."
-    )
+    to: str = Field(min_length=1, description="Path under the output folder, or an address; may hold placeholders.")
+    required: bool = Field(True, description="false: the job goes on and counts as done when this sink fails.")
 
 
 class Mp4Doc(SinkDoc):
@@ -90,15 +80,9 @@ class HlsDoc(SinkDoc):
     kind: Literal["hls"]
     part: Duration = 500_000_000
     segment: Duration = 4 * SECOND
-    window: Duration = Field(
-        15 * 60 * SECOND, description="How far back a live viewer can seek (sliding playlist)."
-    )
-    playlist: Literal["sliding", "event"] = Field(
-        "event", description="event keeps everything from the start."
-    )
-    vod: bool = Field(
-        True, description="Rewrite the playlists as VOD when the job ends (event playlists only)."
-    )
+    window: Duration = Field(15 * 60 * SECOND, description="How far back a live viewer can seek (sliding playlist).")
+    playlist: Literal["sliding", "event"] = Field("event", description="event keeps everything from the start.")
+    vod: bool = Field(True, description="Rewrite the playlists as VOD when the job ends (event playlists only).")
 
 
 class RtmpDoc(SinkDoc):
@@ -117,9 +101,7 @@ class OtherSinkDoc(SinkDoc):
 class Stop(_Document):
     """When a job ends by itself."""
 
-    empty_for: Duration = Field(
-        5 * 60 * SECOND, description="End when nobody has been there for this long; 0s never."
-    )
+    empty_for: Duration = Field(5 * 60 * SECOND, description="End when nobody has been there for this long; 0s never.")
     max: Duration = Field(12 * 3600 * SECOND, description="End after this long in any case.")
 
 

@@ -147,9 +147,7 @@ class Room:
             case TrackMuted(track_id, muted):
                 if track_id not in self.tracks:
                     return self
-                return self._with(
-                    tracks={**self.tracks, track_id: replace(self.tracks[track_id], muted=muted)}
-                )
+                return self._with(tracks={**self.tracks, track_id: replace(self.tracks[track_id], muted=muted)})
             case ConnectionLost():
                 return replace(self, connected=False)
             case ConnectionRestored():
@@ -159,9 +157,7 @@ class Room:
             case RoomWarning():
                 return self
 
-    def _with(
-        self, *, peers: Mapping[str, Peer] | None = None, tracks: Mapping[str, Track] | None = None
-    ) -> Room:
+    def _with(self, *, peers: Mapping[str, Peer] | None = None, tracks: Mapping[str, Track] | None = None) -> Room:
         return replace(
             self,
             peers=self.peers if peers is None else MappingProxyType(dict(peers)),

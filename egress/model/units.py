@@ -70,9 +70,7 @@ def frame_rate(value: Any) -> Fraction:
 
 Duration = Annotated[
     int,
-    BeforeValidator(
-        lambda v: v if isinstance(v, int) and not isinstance(v, bool) and v == 0 else duration(v)
-    ),
+    BeforeValidator(lambda v: v if isinstance(v, int) and not isinstance(v, bool) and v == 0 else duration(v)),
     PlainSerializer(duration_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["500ms", "2s"]}),
 ]
@@ -80,9 +78,7 @@ Bitrate = Annotated[
     int,
     BeforeValidator(bitrate),
     PlainSerializer(bitrate_text, return_type=str),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKM]?$"}, {"type": "integer"}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKM]?$"}, {"type": "integer"}]}),
 ]
 PixelSize = Annotated[
     Size,

@@ -27,9 +27,7 @@ class RoomURL:
         """Split an address; raises RequestError when it has no scheme."""
         parts = urlsplit(text)
         if not parts.scheme:
-            raise RequestError(
-                f"room {text!r} has no scheme; write it like local:NAME", (("room", "has no scheme"),)
-            )
+            raise RequestError(f"room {text!r} has no scheme; write it like local:NAME", (("room", "has no scheme"),))
         return cls(parts.scheme, text, parts)
 
 
