@@ -110,17 +110,13 @@ RoomEvent = (
 )
 
 
-def _empty() -> Mapping[str, object]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Room:
     """Who is in the room, in order of joining, and what they publish; changed only by folding events over it."""
 
     name: str
-    peers: Mapping[str, Peer] = field(default_factory=_empty)  # type: ignore[assignment]
-    tracks: Mapping[str, Track] = field(default_factory=_empty)  # type: ignore[assignment]
+    peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
+    tracks: Mapping[str, Track] = field(default_factory=lambda: MappingProxyType({}))
     connected: bool = True
     closed: str | None = None
 
