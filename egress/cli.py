@@ -1,0 +1,147 @@
+"""The `egress` command: record, demo, check, doctor, recover. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from egress import __version__
+from egress.model.errors import EgressError, RequestError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0 done, 1 failed, 2 bad input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        return status
+    except RequestError as error:
+        print(f"egress: {error.message}", file=sys.stderr)
+        return BAD_INPUT
+    except EgressError as error:
+        print(f"egress: {error.message} (fault of: {error.blame})", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="egress", description="Record and stream live WebRTC rooms.")
+    parser.add_argument("--version", action="version", version=f"egress {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    record = commands.add_parser("record", help="run one job in the foreground; Ctrl-C ends it cleanly")
+    record.add_argument("room", metavar="ROOM", help="address of the room, e.g. local:standup")
+    record.add_argument("--pipeline", default="record-grid", metavar="NAME|FILE", help="default: %(default)s")
+    record.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="output folder, default: here")
+    record.add_argument("--seconds", type=float, metavar="N", help="end after this much")
+    record.add_argument("--listen", metavar="HOST:PORT", help="where publishers come in and viewers watch")
+    record.add_argument(
+        "--rtmp", action="append", default=[], metavar="URL", help="also stream there; may be given more than once"
+    )
+    record.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    _settings_flags(record)
+    record.set_defaults(run=_record)
+
+    demo = commands.add_parser("demo", help="synthetic participants in a local room, recorded for real")
+    demo.add_argument("--participants", type=int, default=4, metavar="N", help="default: %(default)s")
+    demo.add_argument("--seconds", type=float, default=20, metavar="S", help="default: %(default)s")
+    demo.add_argument("--out", type=Path, default=Path("egress-demo"), metavar="DIR", help="default: %(default)s")
+    demo.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
+    demo.add_argument("--pipeline", default="archive-everything", metavar="NAME", help="default: %(default)s")
+    demo.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="what participants send")
+    demo.add_argument("--serve", action="store_true", help="keep a page up that plays the HLS")
+    demo.add_argument("--listen", metavar="HOST:PORT", help="where to serve, default: 127.0.0.1:8080 with --serve")
+    demo.add_argument(
+        "--rtmp", action="append", default=[], metavar="URL", help="also stream there; may be given more than once"
+    )
+    demo.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    _settings_flags(demo)
+    demo.set_defaults(run=_demo)
+
+    check = commands.add_parser("check", help="validate a pipeline document and list all its problems")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(run=_check)
+
+    doctor = commands.add_parser("doctor", help="what this machine has, and what is missing for what")
+    doctor.add_argument("--json", action="store_true", help="one JSON document")
+    _settings_flags(doctor)
+    doctor.set_defaults(run=_doctor)
+
+    recover = commands.add_parser("recover", help="finish what died workers left in the spool")
+    recover.add_argument("where", nargs="?", type=Path, metavar="SPOOL", help="default: the configured spool")
+    recover.add_argument("--json", action="store_true", help="one JSON line a job")
+    _settings_flags(recover)
+    recover.set_defaults(run=_recover)
+    return parser
+
+
+def _settings_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spool", metavar="DIR", help="where unfinished jobs live (EGRESS_SPOOL)")
+    parser.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from egress.commands import record
+
+    return record.run(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from egress.commands import demo
+
+    return demo.run(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from egress import pipelines
+
+    pipeline = pipelines.load(Path(arguments.file))
+    print(pipelines.describe(pipeline))
+    return DONE
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from egress import doctor
+    from egress.commands.record import settings_of
+
+    findings = doctor.examine(Path(settings_of(arguments).spool))
+    print(doctor.as_json(findings) if arguments.json else doctor.as_text(findings))
+    return DONE if all(finding.ok for finding in findings) else FAILED
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    from egress.commands.record import settings_of
+    from egress.recovery import recover
+    from egress.storage.manifest import artifact_row
+    from egress.storage.spool import Spool
+
+    root = arguments.where or Path(settings_of(arguments).spool)
+    if not root.is_dir() and arguments.where is not None:
+        raise RequestError(f"spool {root} is not a folder; name one, or leave it out for the default")
+    failed = False
+    found = False
+    for job in recover(Spool(root.absolute())):
+        found = True
+        failed = failed or bool(job.problems)
+        rows = [artifact_row(artifact) for artifact in job.artifacts]
+        if arguments.json:
+            print(json.dumps({"job": job.job, "artifacts": rows, "problems": job.problems}))
+            continue
+        print(f"{job.job}: {'recovered' if not job.problems else 'NOT recovered whole'}")
+        for row in rows:
+            print(f"  {row['kind']}  {row['duration']:.1f} s  {row['location']}")
+        for problem in job.problems:
+            print(f"  problem: {problem}")
+    if not found and not arguments.json:
+        print(f"nothing to recover in {root}")
+    return FAILED if failed else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""One worker process as its parent sees it: started with an order, watched by its events, stopped or killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from egress.model.errors import Fault
+from egress.model.order import JobOrder
+
+READY_WITHIN = 10.0
+"""Seconds a worker may take to join its room."""
+
+ALIVE_WITHIN = 20.0
+"""Seconds of silence after which a worker counts as hung and is killed."""
+
+LINE_LIMIT = 4 << 20
+
+
+class WorkerRun:
+    """A running worker. `events` must be followed to its end; it watches over the worker's signs of life."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._killed: str | None = None
+
+    @classmethod
+    async def launch(cls, order: JobOrder) -> WorkerRun:
+        """Start a worker on one order; the order, secrets and all, travels only through its stdin."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "egress.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=LINE_LIMIT,
+            env=_environment(),
+        )
+        run = cls(process)
+        await run._send(order.model_dump_json().encode())
+        return run
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """The worker's events until it ends; a worker that shows no life in time is killed."""
+        assert self._process.stdout is not None
+        patience = READY_WITHIN
+        while True:
+            try:
+                line = await asyncio.wait_for(self._process.stdout.readline(), patience)
+            except TimeoutError:
+                self.kill(f"no sign of life for {patience:.0f} s")
+                patience = ALIVE_WITHIN
+                continue
+            if not line:
+                return
+            patience = ALIVE_WITHIN
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Ask the worker to end its job cleanly."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"command": "stop", "reason": reason}).encode() + b"\n")
+
+    def kill(self, reason: str) -> None:
+        """End the worker at once, if it still lives; what it recorded is still in the spool."""
+        if self._process.returncode is not None:
+            return
+        self._killed = self._killed or reason
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def killed_for(self, status: int) -> str:
+        """Why the worker ended without saying how its job went."""
+        if self._killed is not None:
+            return self._killed
+        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+    async def wait(self) -> int:
+        """The worker's exit status; negative is the signal that ended it."""
+        return await self._process.wait()
+
+    async def _send(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            if self._process.returncode is None:
+                raise Fault("the worker closed its command channel") from None
+
+
+def _environment() -> dict[str, str]:
+    """Ours without our settings: some are secrets, and the worker learns what it needs from its order."""
+    kept = ("EGRESS_LOG_LEVEL",)
+    return {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_") or name in kept}

@@ -1,0 +1,163 @@
+"""One job in the foreground: run its worker, serve its room and HLS over HTTP, end on Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from egress.control.worker_run import WorkerRun
+from egress.model.order import JobOrder
+from egress.model.pipeline import HlsDoc
+from egress.web.app import create_app
+from egress.web.origin import Origin
+from egress.web.server import serve
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a foreground job ended: `state` is finished, failed or aborted; `recovered` after a worker's death."""
+
+    state: str
+    reason: str
+    event: Event
+    recovered: tuple[Event, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 done, 1 not."""
+        return 0 if self.state == "finished" else 1
+
+
+class Foreground:
+    """Runs one order to its end. `on_event` sees every event; `listen` (host, port) also serves WHIP and HLS."""
+
+    def __init__(
+        self, order: JobOrder, on_event: Callable[[Event], None], listen: tuple[str, int] | None = None
+    ) -> None:
+        self.order = order
+        self.url: str | None = None
+        self.room_name = order.room.partition(":")[2].strip("/")
+        self._on_event = on_event
+        self._listen = listen
+        self._whip: str | None = None
+        self._ready = asyncio.Event()
+        self._interrupted = asyncio.Event()
+        self._interrupts = 0
+        self._run: WorkerRun | None = None
+        folders = [Path(doc.to) for doc in order.pipeline.sinks if isinstance(doc, HlsDoc)]
+        self._origins = {
+            self.room_name if index == 0 else f"{self.room_name}-{index + 1}": Origin(folder)
+            for index, folder in enumerate(folders)
+        }
+
+    async def run(
+        self,
+        *,
+        beside: Callable[[Foreground], Awaitable[None]] | None = None,
+        after: Callable[[Ending], Awaitable[None]] | None = None,
+    ) -> Ending:
+        """Run to the end; `beside` runs from when the room is open to when the worker ends, `after` before the
+        HTTP server goes down."""
+        with self._signals():
+            if self._listen is None:
+                return await self._whole(beside, after)
+            app = create_app(origins=self._origins, whip=lambda room: self._whip if room == self.room_name else None)
+            async with serve(app, *self._listen) as url:
+                self.url = url
+                self._on_event({"type": "listening", "url": url, "room": self.room_name})
+                return await self._whole(beside, after)
+
+    async def interrupted(self) -> None:
+        """Wait for the next Ctrl-C."""
+        self._interrupted.clear()
+        await self._interrupted.wait()
+
+    async def _whole(
+        self,
+        beside: Callable[[Foreground], Awaitable[None]] | None,
+        after: Callable[[Ending], Awaitable[None]] | None,
+    ) -> Ending:
+        self._run = run = await WorkerRun.launch(self.order)
+        company = asyncio.create_task(self._accompany(beside)) if beside else None
+        last: Event = {}
+        try:
+            async for event in run.events():
+                self._take(event)
+                if event.get("type") == "state":
+                    last = event
+                self._on_event(event)
+            status = await run.wait()
+        finally:
+            run.kill("its parent is done with it")
+            self._run = None
+            if company is not None:
+                company.cancel()
+                await asyncio.gather(company, return_exceptions=True)
+        if last.get("state") in ("finished", "failed", "aborted"):
+            ending = Ending(str(last["state"]), str(last.get("reason") or ""), last)
+        else:
+            ending = await self._after_death(run.killed_for(status))
+        if after is not None:
+            await after(ending)
+        return ending
+
+    async def _accompany(self, beside: Callable[[Foreground], Awaitable[None]]) -> None:
+        await self._ready.wait()
+        await beside(self)
+
+    def _take(self, event: Event) -> None:
+        match event.get("type"):
+            case "ready":
+                self._whip = event.get("whip")
+                self._ready.set()
+            case "hls":
+                for origin in self._origins.values():
+                    origin.announce(event)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        for number in numbers:
+            loop.add_signal_handler(number, self._interrupt, number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self, number: int) -> None:
+        self._interrupted.set()
+        if self._run is None:
+            return
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self._run.ask_to_stop(f"stopped by {signal.Signals(number).name}")
+        elif self._interrupts >= 3:
+            self._run.kill("interrupted three times")
+
+    async def _after_death(self, why: str) -> Ending:
+        """The worker died: finish what it left, in a process of its own so that the media modules stay out of here."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "egress.cli",
+            "recover",
+            str(Path(self.order.folder).parent),
+            "--json",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        recovered = tuple(json.loads(line) for line in out.splitlines() if line.startswith(b"{"))
+        mine = tuple(event for event in recovered if event.get("job") == self.order.id)
+        reason = f"the worker died ({why}); its recording was recovered up to that moment"
+        return Ending("failed", reason, {"type": "state", "state": "failed", "reason": reason, "blame": "us"}, mine)

@@ -1,0 +1,196 @@
+"""The programme: a clock that pulls one picture and one block of sound per tick and hands them to the encoders."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egress.media.compositor import Compositor
+from egress.media.encoder import AudioEncoder, VideoEncoder
+from egress.media.intake import Picture
+from egress.media.layout import Tile
+from egress.media.mixer import Mixer
+from egress.model.clock import SessionClock
+from egress.model.errors import EgressError
+from egress.model.media import SECOND, Nanos, Packet, Size, StreamInfo
+from egress.model.pipeline import Pipeline
+
+Samples = NDArray[np.float32]
+
+AUDIO_ONLY_TICK = 50
+"""Ticks per second of a programme without a picture: one Opus packet's worth of sound at a time."""
+
+
+class PictureSource(Protocol):
+    """What a tile shows."""
+
+    def show(self, size: Size | None, fit: str) -> None: ...
+
+    def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None: ...
+
+
+class SoundSource(Protocol):
+    """What is heard of one track."""
+
+    def pull(self, at: Nanos, samples: int) -> Samples | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the programme is made of from one session time on: tiles, and the intakes of the tracks in it."""
+
+    tiles: tuple[Tile, ...] = ()
+    pictures: Mapping[str, PictureSource] = field(default_factory=lambda: MappingProxyType({}))
+    sounds: tuple[SoundSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeStats:
+    """Counters since the programme began; `late` ticks repeated the picture before them."""
+
+    ticks: int
+    late: int
+    repeated: int
+
+
+class Programme:
+    """Runs the tick on its own thread: the tick for session time t happens at wall time t + delay.
+
+    Output times are counts: picture n shows session time n/fps, sample k sounds at session time k/rate, whatever the
+    wall clock did. A tick more than one period late draws nothing (the encoder repeats its last picture) but mixes
+    its sound, so sound is never lost and the counts never slip.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        clock: SessionClock,
+        on_packet: Callable[[Packet], None],
+        on_error: Callable[[EgressError], None],
+    ) -> None:
+        self._clock = clock
+        self._delay = pipeline.delay
+        self._rate = pipeline.audio.rate
+        self._on_error = on_error
+        self._compositor: Compositor | None = None
+        self._video: VideoEncoder | None = None
+        self._fps = pipeline.video.fps if pipeline.video else None
+        if pipeline.video is not None:
+            self._compositor = Compositor(pipeline.video.size, pipeline.layout)
+            self._video = VideoEncoder(pipeline.video, on_packet, on_error=on_error)
+        self._mixer = Mixer(pipeline.audio.channels)
+        self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
+        self._lead = self._mixer.latency
+        self._scene = Scene()
+        self._scenes: deque[tuple[Nanos, Scene]] = deque()
+        self._lock = threading.Lock()
+        self._end: Nanos | None = None
+        self._wake = threading.Event()
+        self._ticks = 0
+        self._late = 0
+        self._thread = threading.Thread(target=self._run, name="programme", daemon=True)
+
+    @property
+    def infos(self) -> tuple[StreamInfo, ...]:
+        """The streams of the programme, known before the first tick."""
+        video = (self._video.info,) if self._video else ()
+        return (*video, self._audio.info)
+
+    @property
+    def stats(self) -> ProgrammeStats:
+        """Counters; read from any thread."""
+        return ProgrammeStats(self._ticks, self._late, self._video.repeated if self._video else 0)
+
+    def start(self) -> None:
+        """Begin ticking at session time 0."""
+        self._thread.start()
+
+    def show(self, scene: Scene, at: Nanos) -> None:
+        """From session time `at` on the programme is made of `scene`; calls come in order of `at`."""
+        with self._lock:
+            self._scenes.append((at, scene))
+
+    def finish(self, at: Nanos) -> Nanos:
+        """Tick up to session time `at`, flush the encoders, and return the programme's length; blocks meanwhile."""
+        self._end = at
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._video:
+            self._video.close(self._ticks)
+        self._audio.offer(self._mixer.flush())
+        self._audio.close()
+        return self._time(self._ticks)
+
+    def _time(self, tick: int) -> Nanos:
+        if self._fps is None:
+            return tick * SECOND // AUDIO_ONLY_TICK
+        return tick * SECOND * self._fps.denominator // self._fps.numerator
+
+    def _sample(self, tick: int) -> int:
+        if self._fps is None:
+            return tick * self._rate // AUDIO_ONLY_TICK
+        return tick * self._rate * self._fps.denominator // self._fps.numerator
+
+    def _run(self) -> None:
+        try:
+            while self._tick():
+                pass
+        except EgressError as error:
+            self._on_error(error)
+
+    def _tick(self) -> bool:
+        at = self._time(self._ticks)
+        period = self._time(self._ticks + 1) - at
+        while (wait := at + self._delay - self._clock.now()) > 0:
+            if self._wake.wait(wait / SECOND):
+                if self._end is not None and at >= self._end:
+                    return False
+                # The end is known and still ahead: from here on only the clock is waited for.
+                threading.Event().wait(wait / SECOND)
+        if self._end is not None and at >= self._end:
+            return False
+        self._apply(at)
+        late = -wait > period
+        self._late += late
+        if self._compositor is not None and self._video is not None and not late:
+            canvas = self._compositor.draw(lambda track: self._picture(track, at, period // 2))
+            self._video.offer(self._ticks, canvas)
+        self._sound(at)
+        self._ticks += 1
+        return True
+
+    def _apply(self, at: Nanos) -> None:
+        due = None
+        with self._lock:
+            while self._scenes and self._scenes[0][0] <= at:
+                due = self._scenes.popleft()[1]
+        if due is None:
+            return
+        self._scene = due
+        for tile in due.tiles:
+            if tile.track is not None and tile.track in due.pictures:
+                due.pictures[tile.track].show(Size(tile.box.width, tile.box.height), tile.fit)
+        if self._compositor is not None:
+            self._compositor.arrange(due.tiles)
+
+    def _picture(self, track: str, at: Nanos, tolerance: Nanos) -> Picture | None:
+        source = self._scene.pictures.get(track)
+        return None if source is None else source.picture_at(at, tolerance)
+
+    def _sound(self, at: Nanos) -> None:
+        count = self._sample(self._ticks + 1) - self._sample(self._ticks)
+        blocks = [block for source in self._scene.sounds if (block := source.pull(at, count)) is not None]
+        mixed = self._mixer.mix(blocks, count)
+        # The limiter looks ahead, so its output lags its input: what it says before the first real sample is dropped.
+        drop = min(self._lead, mixed.shape[1])
+        self._lead -= drop
+        if drop < mixed.shape[1]:
+            self._audio.offer(mixed[:, drop:])

@@ -1,0 +1,37 @@
+"""What a worker is told: the job, its pipeline with every target resolved, where files go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from egress.model.pipeline import Pipeline, RtmpDoc
+
+
+class JobOrder(BaseModel):
+    """One job, whole: sent to the worker as one JSON line on stdin, kept in the spool without its secrets.
+
+    Every sink's `to` is resolved: an absolute path or an address.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    room: str
+    title: str
+    pipeline: Pipeline
+    folder: str = Field(description="Absolute folder of this job in the spool.")
+    manifest: str = Field(description="Absolute path the manifest is written to when everything else is done.")
+    seconds: float | None = Field(None, gt=0, description="End after this much of the programme.")
+    whip_token: str | None = Field(None, description="Secret: publishers of a local room must present it.")
+    reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
+
+    def without_secrets(self) -> dict[str, Any]:
+        """The document as it may be kept on disk: no token, and external streams without their address."""
+        sinks = tuple(
+            sink.model_copy(update={"to": "rtmp://hidden/hidden"}) if isinstance(sink, RtmpDoc) else sink
+            for sink in self.pipeline.sinks
+        )
+        kept = self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"sinks": sinks})})
+        return kept.model_dump(mode="json", exclude={"whip_token"})

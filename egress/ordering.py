@@ -1,0 +1,88 @@
+"""From what a user asks for to a job order: pipeline found, targets resolved, everything checked before it starts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from egress import pipelines
+from egress.model import places, registry
+from egress.model.errors import RequestError
+from egress.model.order import JobOrder
+
+MILLISECOND = 1_000_000
+
+
+def new_job_id(now: datetime) -> str:
+    """A job id that sorts by time and never repeats."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def make_order(
+    room: str,
+    *,
+    pipeline: str,
+    root: Path,
+    spool: Path,
+    seconds: float | None = None,
+    streams: Sequence[str] = (),
+    whip_token: str | None = None,
+    reorder: int = 300 * MILLISECOND,
+    renamed: Mapping[str, str] | None = None,
+    layout: str | None = None,
+) -> JobOrder:
+    """A complete, checked order; raises RequestError with every problem and starts nothing.
+
+    `renamed` gives sinks of a kind another place than the pipeline says.
+    """
+    check_room(room)
+    if seconds is not None and seconds <= 0:
+        raise RequestError("--seconds must be more than 0", (("seconds", "must be more than 0"),))
+    now = datetime.now(UTC)
+    job = new_job_id(now)
+    document = pipelines.load(pipeline)
+    if renamed:
+        sinks = tuple(
+            sink.model_copy(update={"to": renamed[sink.kind]}) if sink.kind in renamed else sink
+            for sink in document.sinks
+        )
+        document = document.model_copy(update={"sinks": sinks})
+    if layout is not None:
+        if layout not in registry.names("layouts"):
+            known_layouts = ", ".join(registry.names("layouts"))
+            raise RequestError(f"unknown layout {layout!r}; known: {known_layouts}", (("layout", "unknown"),))
+        document = document.model_copy(update={"layout": document.layout.model_copy(update={"kind": layout})})
+    document = places.with_streams(document, streams)
+    name = places.room_name(room)
+    known = places.values(room=name, job=job, pipeline=document.name, started=now)
+    resolved = places.resolve(document, known, root)
+    return JobOrder(
+        id=job,
+        room=room,
+        title=f"{name} {now:%Y-%m-%d %H:%M} UTC",
+        pipeline=resolved,
+        folder=str(spool.absolute() / job),
+        manifest=str(root.absolute() / "manifest.json"),
+        seconds=seconds,
+        whip_token=whip_token,
+        reorder=reorder,
+    )
+
+
+def check_room(room: str) -> None:
+    """Refuse an address no connector serves; looks schemes up without loading media modules where it can."""
+    scheme, colon, rest = room.partition(":")
+    known = registry.names("connectors")
+    listing = ", ".join(f"{name}:" for name in known)
+    if not colon or not rest.strip("/"):
+        raise RequestError(
+            f"room {room!r} is not an address; write it like local:standup",
+            (("room", "is not an address; write it like local:standup"),),
+        )
+    if scheme not in known:
+        raise RequestError(
+            f"room: nothing serves {scheme!r} rooms; an address begins with one of: {listing}",
+            (("room", f"unknown scheme {scheme!r}; use one of: {listing}"),),
+        )

@@ -1,0 +1,105 @@
+"""How a foreground job shows itself: one line while it runs, a table when it has ended."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from egress.foreground import Ending
+
+Event = dict[str, Any]
+
+
+class Progress:
+    """One line on a terminal that says how the job goes; plain lines where there is no terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty()
+        self._bytes = 0
+        self._elapsed = 0.0
+        self._ticks = 0
+        self._shown = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        match event.get("type"):
+            case "alive":
+                self._alive(event)
+            case "room":
+                who = event.get("peer", "")
+                if event.get("event") in ("joined", "left"):
+                    self._line(f"  {who} {event['event']}")
+            case "warning":
+                self._line(f"  warning: {event.get('message')}")
+            case "sink":
+                self._line(f"  {event.get('sink')} failed: {event.get('reason')}")
+            case "destination":
+                reason = f": {event['reason']}" if event.get("reason") else ""
+                self._line(f"  {event.get('to')} {event.get('state')}{reason}")
+            case "listening":
+                self._line(f"  listening on {event['url']}")
+            case _:
+                pass
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._live:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+
+    def _alive(self, event: Event) -> None:
+        elapsed, total, ticks = float(event["elapsed"]), int(event["bytes"]), int(event["ticks"])
+        span = max(0.001, elapsed - self._elapsed)
+        rate = (total - self._bytes) * 8 / span / 1e6
+        fps = (ticks - self._ticks) / span
+        self._elapsed, self._bytes, self._ticks = elapsed, total, ticks
+        intake = event.get("intake", {})
+        dropped = int(event.get("late", 0)) + int(event.get("repeated", 0)) + int(intake.get("dropped", 0))
+        text = (
+            f"{_clock(elapsed)}  {fps:4.1f} fps  {rate:5.2f} Mbit/s  "
+            f"{event.get('participants', 0)} participants  {dropped} dropped"
+        )
+        if self._live:
+            self._out.write(f"\r\x1b[K{text}")
+            self._out.flush()
+        elif elapsed - self._shown >= 5:
+            self._shown = elapsed
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
+        self._out.flush()
+
+
+def summary(ending: Ending) -> str:
+    """A table of what was made, and how it ended."""
+    artifacts = list(ending.event.get("artifacts") or [])
+    for event in ending.recovered:
+        artifacts += event.get("artifacts", [])
+    rows = [
+        (str(row["kind"]), _clock(float(row["duration"])), _size(int(row["size"])), str(row["location"]))
+        for row in artifacts
+    ]
+    lines = [f"{ending.state}: {ending.reason}"]
+    if rows:
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines += [
+            f"  {kind:<{widths[0]}}  {length:>{widths[1]}}  {size:>{widths[2]}}  {where}"
+            for kind, length, size, where in rows
+        ]
+    return "\n".join(lines)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours:02d}:{minutes:02d}:{rest:04.1f}"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{count} B"

@@ -1,0 +1,221 @@
+"""One visit to one room: join unseen, make the programme, feed the sinks, and end by one ladder."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from egress.media.programme import Programme
+from egress.model import registry
+from egress.model.clock import SessionClock
+from egress.model.errors import Blame, EgressError, Fault
+from egress.model.job import Artifact, JobState
+from egress.model.media import SECOND, Nanos, Packet
+from egress.model.order import JobOrder
+from egress.model.room import PeerJoined, PeerLeft, RoomClosed, RoomEvent, RoomWarning, TrackPublished
+from egress.outlets import Outlets
+from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
+from egress.sinks.base import Mark
+from egress.stage import Stage
+from egress.storage.manifest import Attendance, write_manifest
+
+Announce = Callable[[dict[str, Any]], None]
+
+ALIVE_EVERY = 1.0
+"""Seconds between `alive` events, each with the figures an operator watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended."""
+
+    state: JobState
+    reason: str
+    blame: Blame | None
+    artifacts: tuple[Artifact, ...]
+    length: Nanos
+
+
+class Session:
+    """Runs one job from joining to its manifest. `stop` may be called at any time, from the loop, more than once."""
+
+    def __init__(self, order: JobOrder, announce: Announce) -> None:
+        self._order = order
+        self._announce = announce
+        self._stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._fault: EgressError | None = None
+        self._bytes = 0
+        self._attendance = Attendance()
+
+    def stop(self, reason: str) -> None:
+        """Begin the stop ladder; the first reason counts."""
+        if not self._stopped.done():
+            self._stopped.set_result(reason)
+
+    async def run(self) -> Outcome:
+        """The whole visit; raises nothing but cancellation: failures are in the Outcome."""
+        try:
+            url = RoomURL.parse(self._order.room)
+            connector: RoomConnector = registry.load("connectors", url.scheme)()
+            options = {"reorder": str(self._order.reorder)}
+            if self._order.whip_token:
+                options["token"] = self._order.whip_token
+            async with connector.join(url, Identity(options=options)) as visit:
+                return await self._visit(visit)
+        except EgressError as error:
+            return Outcome(JobState.FAILED, error.message, error.blame, (), 0)
+
+    async def _visit(self, visit: RoomSession) -> Outcome:
+        clock = SessionClock.start()
+        loop = asyncio.get_running_loop()
+        outlets: Outlets | None = None
+
+        def on_packet(packet: Packet) -> None:
+            self._bytes += len(packet.data)
+            if outlets is not None:
+                outlets.write(packet)
+
+        def on_error(error: EgressError) -> None:
+            loop.call_soon_threadsafe(self._fail, error)
+
+        programme = Programme(self._order.pipeline, clock, on_packet, on_error)
+        outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
+        stage = Stage(self._order.pipeline, clock, visit, programme)
+        self._announce({"type": "ready", "started": clock.wall.isoformat(), **visit.info()})
+        programme.start()
+        tasks = [
+            asyncio.create_task(self._follow(visit, stage, outlets, clock), name="follow the room"),
+            asyncio.create_task(self._watch(stage, outlets, programme, clock), name="watch the rules"),
+        ]
+        try:
+            reason = await self._stopped
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                self._fail(result if isinstance(result, EgressError) else _fault(result))
+        end = clock.now() if self._order.seconds is None else min(clock.now(), round(self._order.seconds * SECOND))
+        self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
+        length = await asyncio.to_thread(programme.finish, end)
+        await stage.close()
+        artifacts = await outlets.close()
+        outcome = self._judge(reason, stage, outlets, artifacts, length)
+        write_manifest(
+            Path(self._order.manifest),
+            self._order,
+            outcome.state,
+            outcome.reason,
+            started=clock.wall,
+            ended=datetime.now(UTC),
+            length=length,
+            attendance=self._attendance,
+            artifacts=artifacts,
+            figures=self._figures(stage, outlets, programme, clock),
+        )
+        return outcome
+
+    def _judge(
+        self, reason: str, stage: Stage, outlets: Outlets, artifacts: tuple[Artifact, ...], length: Nanos
+    ) -> Outcome:
+        if self._fault is not None:
+            return Outcome(JobState.FAILED, self._fault.message, self._fault.blame, artifacts, length)
+        for _, error, required in outlets.failures():
+            if required:
+                return Outcome(JobState.FAILED, error.message, error.blame, artifacts, length)
+        if not stage.ever_published:
+            return Outcome(JobState.ABORTED, f"nobody ever published ({reason})", None, artifacts, length)
+        return Outcome(JobState.FINISHED, reason, None, artifacts, length)
+
+    def _fail(self, error: EgressError) -> None:
+        self._fault = self._fault or error
+        self.stop(error.message)
+
+    async def _follow(self, visit: RoomSession, stage: Stage, outlets: Outlets, clock: SessionClock) -> None:
+        async for event in visit.events():
+            name = _peer_name(stage, event)
+            await stage.take(event)
+            self._tell(event, stage, outlets, clock, name)
+            if isinstance(event, RoomClosed):
+                self.stop(f"the room closed: {event.reason}")
+                return
+        self.stop("the room closed")
+
+    def _tell(self, event: RoomEvent, stage: Stage, outlets: Outlets, clock: SessionClock, name: str) -> None:
+        now = clock.now()
+        match event:
+            case PeerJoined(peer):
+                if stage.selected(peer):
+                    self._attendance.joined(peer, now)
+                    outlets.mark(Mark(now, "join", peer.name))
+                self._announce({"type": "room", "event": "joined", "peer": peer.name, "role": peer.role})
+            case PeerLeft(peer_id, reason):
+                self._attendance.left(peer_id, now)
+                outlets.mark(Mark(now, "leave", name))
+                self._announce({"type": "room", "event": "left", "peer": name, "reason": reason})
+            case TrackPublished(track):
+                self._announce({"type": "room", "event": "published", "peer": name, "track": str(track.source)})
+            case RoomWarning(message):
+                self._announce({"type": "warning", "message": message})
+            case _:
+                pass
+
+    async def _watch(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> None:
+        rules = self._order.pipeline.stop
+        limit = rules.max if self._order.seconds is None else min(rules.max, round(self._order.seconds * SECOND))
+        why = "the asked-for length is reached" if self._order.seconds is not None else "the longest a job may run"
+        told = 0.0
+        while True:
+            now = clock.now()
+            if outlets.failures() and outlets.all_failed:
+                self._fail(outlets.failures()[0][1])
+            if now >= limit:
+                self.stop(why)
+            if stage.participants:
+                stage.last_seen = now
+            elif rules.empty_for and now - stage.last_seen >= rules.empty_for:
+                self.stop("the room is empty")
+            seconds = now / SECOND
+            if seconds >= told:
+                told = seconds + ALIVE_EVERY
+                self._announce({"type": "alive", **self._figures(stage, outlets, programme, clock)})
+            await asyncio.sleep(max(0.001, min(0.25, (limit - now) / SECOND)))
+
+    def _figures(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> dict[str, Any]:
+        stats = programme.stats
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "elapsed": round(clock.now() / SECOND, 3),
+            "ticks": stats.ticks,
+            "late": stats.late,
+            "repeated": stats.repeated,
+            "bytes": self._bytes,
+            "participants": len(stage.participants),
+            "intake": stage.stats(),
+            "sinks": outlets.status(),
+            "cpu": round(usage.ru_utime + usage.ru_stime, 2),
+            "memory": _resident(),
+        }
+
+
+def _resident() -> int:
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * resource.getpagesize()
+
+
+def _fault(error: Exception) -> EgressError:
+    return Fault(f"{type(error).__name__}: {error}")
+
+
+def _peer_name(stage: Stage, event: RoomEvent) -> str:
+    peer_id = event.peer if isinstance(event, PeerLeft) else None
+    if isinstance(event, TrackPublished):
+        peer_id = event.track.peer
+    peer = stage.room.peers.get(peer_id) if peer_id else None
+    return peer.name if peer else (peer_id or "")

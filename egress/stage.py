@@ -1,0 +1,163 @@
+"""Who is on stage: folds room events into the room, keeps one intake per track, and tells the programme the scene."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from egress.media.intake import VideoIntake
+from egress.media.programme import Programme, Scene
+from egress.media.sound import AudioIntake
+from egress.media.timeline import PeerClock
+from egress.model import registry
+from egress.model.clock import SessionClock
+from egress.model.media import SECOND, Nanos, Size
+from egress.model.pipeline import Pipeline
+from egress.model.room import (
+    Peer,
+    PeerJoined,
+    PeerLeft,
+    Room,
+    RoomEvent,
+    Track,
+    TrackMuted,
+    TrackPublished,
+    TrackUnpublished,
+)
+from egress.rooms.base import RoomSession
+
+CLOCK_RATE: Mapping[str, int] = MappingProxyType({"video": 90_000, "audio": 48_000})
+
+LINGER: Nanos = SECOND // 4
+"""How long an intake outlives its last scene, so that the tick never pulls from a closed one."""
+
+
+class Stage:
+    """The room as the programme shows it.
+
+    Every change takes effect at the session time it happened, which the tick reaches one `delay` later: media that
+    is still on its way when its peer leaves is shown to the end.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        clock: SessionClock,
+        visit: RoomSession,
+        programme: Programme,
+    ) -> None:
+        self.room = Room(name="")
+        self.last_seen: Nanos = 0
+        self.ever_published = False
+        self._pipeline = pipeline
+        self._layout: Callable[..., Any] = registry.load("layouts", pipeline.layout.kind)
+        self._clock = clock
+        self._visit = visit
+        self._programme = programme
+        self._peer_clocks: dict[str, PeerClock] = {}
+        self._videos: dict[str, VideoIntake] = {}
+        self._sounds: dict[str, AudioIntake] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._totals: dict[str, int] = {}
+
+    def selected(self, peer: Peer) -> bool:
+        """Whether the pipeline shows and hears this peer."""
+        roles = self._pipeline.select.roles
+        return roles is None or peer.role in roles
+
+    @property
+    def participants(self) -> tuple[Peer, ...]:
+        """The selected peers present, in order of joining."""
+        return tuple(peer for peer in self.room.peers.values() if self.selected(peer))
+
+    async def take(self, event: RoomEvent) -> None:
+        """Fold one event: start or end intakes and change the scene."""
+        before = self.room
+        self.room = before.after(event)
+        match event:
+            case PeerJoined(peer):
+                if peer.id not in before.peers or peer.id not in self._peer_clocks:
+                    self._peer_clocks[peer.id] = PeerClock()
+            case PeerLeft(peer_id):
+                for track in before.tracks_of(peer_id):
+                    self._drop(track.id)
+                self._peer_clocks.pop(peer_id, None)
+            case TrackPublished(track):
+                if track.id in self.room.tracks and self.selected(self.room.peers[track.peer]):
+                    self._take_in(track)
+            case TrackUnpublished(track_id):
+                self._drop(track_id)
+            case TrackMuted():
+                pass
+            case _:
+                return
+        if before.peers or self.room.peers:
+            self.last_seen = self._clock.now()
+        await self._set()
+
+    async def close(self) -> None:
+        """End every intake."""
+        for track_id in (*self._videos, *self._sounds):
+            self._drop(track_id, linger=0)
+        if self._leaving:
+            await asyncio.gather(*self._leaving)
+
+    def stats(self) -> dict[str, int]:
+        """Sums of all intakes' counters since the job began."""
+        totals = dict(self._totals)
+        for intake in (*self._videos.values(), *self._sounds.values()):
+            _add(totals, intake.stats())
+        return totals
+
+    def _take_in(self, track: Track) -> None:
+        self.ever_published = True
+        source = self._visit.source(track.id)
+        timeline = self._peer_clocks[track.peer].track(track.kind, CLOCK_RATE[track.kind])
+        intake: VideoIntake | AudioIntake
+        if track.kind == "audio":
+            intake = self._sounds[track.id] = AudioIntake(source, timeline, self._clock, delay=self._pipeline.delay)
+        elif self._pipeline.video is not None:
+            intake = self._videos[track.id] = VideoIntake(source, timeline, self._clock, delay=self._pipeline.delay)
+        else:
+            return
+        intake.start()
+
+    def _drop(self, track_id: str, *, linger: Nanos | None = None) -> None:
+        intake = self._videos.pop(track_id, None) or self._sounds.pop(track_id, None)
+        if intake is None:
+            return
+        wait = self._pipeline.delay + LINGER if linger is None else linger
+        task = asyncio.create_task(self._end(intake, wait), name=f"end intake {track_id}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _end(self, intake: VideoIntake | AudioIntake, wait: Nanos) -> None:
+        await asyncio.sleep(wait / SECOND)
+        await intake.close()
+        _add(self._totals, intake.stats())
+
+    async def _set(self) -> None:
+        now = self._clock.now()
+        sounds = tuple(self._sounds.values())
+        if self._pipeline.video is None:
+            self._programme.show(Scene(sounds=sounds), now)
+            return
+        shown = Room(
+            name=self.room.name,
+            peers=MappingProxyType({peer.id: peer for peer in self.participants}),
+            tracks=MappingProxyType(
+                {key: track for key, track in self.room.tracks.items() if self.selected(self.room.peers[track.peer])}
+            ),
+        )
+        tiles = tuple(self._layout(shown, self._pipeline.video.size, self._pipeline.layout))
+        self._programme.show(Scene(tiles, MappingProxyType(dict(self._videos)), sounds), now)
+        wanted = {tile.track: Size(tile.box.width, tile.box.height) for tile in tiles if tile.track is not None}
+        for track_id in self._videos:
+            await self._visit.want(track_id, wanted.get(track_id))
+
+
+def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        totals[name] = totals.get(name, 0) + value

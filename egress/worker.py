@@ -1,0 +1,175 @@
+"""The worker: one job in a process of its own; the order comes in on stdin, events go out on stdout as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any, BinaryIO
+
+from egress.model.errors import EgressError, Fault, RequestError
+from egress.model.job import JobState
+from egress.model.order import JobOrder
+from egress.storage.manifest import artifact_row
+from egress.storage.spool import JobFolder
+
+EXIT = {JobState.FINISHED: 0, JobState.ABORTED: 1, JobState.FAILED: 1}
+
+BAD_ORDER = 2
+
+
+class Announcer:
+    """Writes events to the parent from one thread, so that a parent which stops reading never stops the job.
+
+    Bounded; when full, `alive` and `hls` events are dropped first by being refused, and counted.
+    """
+
+    def __init__(self, out: BinaryIO, size: int = 10_000) -> None:
+        self.dropped = 0
+        self._out = out
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(size)
+        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+        self._thread.start()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Queue one event; callable from any thread."""
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what is queued and end the thread."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=timeout)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (event := self._queue.get()) is not None:
+            try:
+                self._out.write(json.dumps(event, ensure_ascii=False, default=str).encode() + b"\n")
+                self._out.flush()
+            except (BrokenPipeError, ValueError):
+                return
+
+
+def main() -> int:
+    """Run the one job the parent sends; returns the exit status."""
+    out = _private_stdout()
+    logging.basicConfig(
+        level=os.environ.get("EGRESS_LOG_LEVEL", "WARNING").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    announce = Announcer(out)
+    try:
+        line = sys.stdin.buffer.readline()
+        try:
+            order = JobOrder.model_validate_json(line)
+        except ValueError as error:
+            # pydantic's message would repeat the input, and the input holds secrets.
+            count = getattr(error, "error_count", lambda: 1)()
+            announce({"type": "state", "state": "failed", "reason": f"the order has {count} problems", "blame": "us"})
+            return BAD_ORDER
+        return _run(order, announce)
+    finally:
+        announce.close()
+
+
+def _run(order: JobOrder, announce: Announcer) -> int:
+    folder = JobFolder(_path(order.folder))
+    try:
+        folder.create(order)
+        with folder.held() as mine:
+            if not mine:
+                raise RequestError(f"job {order.id} is being run by another worker")
+            # The media modules make long-lived objects by the thousand while they load: out of the collector's way.
+            from egress.session import Session
+
+            gc.collect()
+            gc.freeze()
+            outcome = _loop(order, announce, Session)
+            delivered = outcome.state in (JobState.FINISHED, JobState.ABORTED)
+            if delivered:
+                folder.remove()
+    except EgressError as error:
+        announce({"type": "state", "state": "failed", "reason": error.message, "blame": str(error.blame)})
+        return EXIT[JobState.FAILED]
+    announce(
+        {
+            "type": "state",
+            "state": str(outcome.state),
+            "reason": outcome.reason,
+            "blame": str(outcome.blame) if outcome.blame else None,
+            "duration": outcome.length / 1e9,
+            "artifacts": [artifact_row(artifact) for artifact in outcome.artifacts],
+            "spool": None if delivered else str(folder.path),
+        }
+    )
+    return EXIT[outcome.state]
+
+
+def _loop(order: JobOrder, announce: Announcer, session_type: Any) -> Any:
+    async def visit() -> Any:
+        session = session_type(order, announce)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, session.stop, f"stopped by {number.name}")
+        reader = threading.Thread(target=_commands, args=(loop, session), name="commands", daemon=True)
+        reader.start()
+        try:
+            return await session.run()
+        except Exception as error:
+            logging.getLogger("egress").exception("the session failed")
+            raise Fault(f"{type(error).__name__}: {error}") from error
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(visit())
+    return uvloop.run(visit())
+
+
+def _commands(loop: asyncio.AbstractEventLoop, session: Any) -> None:
+    """Follow the parent's lines; its death (end of input) stops the job, so that no bot is ever left behind.
+
+    Blocked in a read until the process ends, hence a daemon thread and not a task.
+    """
+
+    def stop(reason: str) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(session.stop, reason)
+
+    for line in sys.stdin.buffer:
+        try:
+            command = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(command, dict) and command.get("command") == "stop":
+            stop(str(command.get("reason") or "asked to stop"))
+    stop("the process that started the job is gone")
+
+
+def _private_stdout() -> BinaryIO:
+    """The real stdout for events only: whatever else prints (libraries, libav) goes to stderr."""
+    sys.stdout.flush()
+    handle = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(handle, "wb", buffering=0)
+
+
+def _path(text: str) -> Any:
+    from pathlib import Path
+
+    return Path(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
