@@ -1,0 +1,116 @@
+"""The app factory: WHIP in, HLS out, and the two pages for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from egress.web.ingest import Ingest
+from egress.web.origin import Origin
+
+STATIC = Path(__file__).parent / "static"
+# hls.js demuxes in a worker that it makes from a blob, and feeds the video element from another.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "media-src 'self' blob:",
+        "worker-src blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+_PAGE_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(self), autoplay=(self), fullscreen=(self)",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class _Guard:
+    """Says on every answer that its type is meant and must not be guessed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, marked if scope["type"] == "http" else send)
+
+
+def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | None]) -> Starlette:
+    """The web app over live streams by name and rooms by name.
+
+    Both may change while it serves: `origins` is looked up on every request, `whip` gives a room's worker endpoint
+    (None: not open). Routes: `/whip/{room}` and `/whip/{room}/{resource}`, `/publish/{room}`, `/live/{name}/` (the
+    player) and `/live/{name}/...` (the stream), `/health`, `/static/...`.
+    """
+    ingest = Ingest(whip)
+
+    async def live_file(request: Request) -> Response:
+        name = request.path_params["name"]
+        origin = origins.get(name)
+        if origin is None:
+            return PlainTextResponse(f"no live stream called {name!r} here\n", 404)
+        return await origin.serve(request, request.path_params["path"])
+
+    async def live_page(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in origins:
+            return PlainTextResponse(f"no live stream called {name!r} here\n", 404)
+        return FileResponse(STATIC / "watch.html", headers=_PAGE_HEADERS)
+
+    async def live_slash(request: Request) -> Response:
+        return RedirectResponse(f"{quote(request.path_params['name'], safe='')}/", 308)
+
+    async def publish_page(request: Request) -> Response:
+        return FileResponse(STATIC / "publish.html", headers=_PAGE_HEADERS)
+
+    async def health(request: Request) -> Response:
+        waiting = sum(origin.waiting for origin in origins.values())
+        return JSONResponse(
+            {"status": "ok", "live": len(origins), "waiting": waiting}, headers={"Cache-Control": "no-store"}
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await ingest.open()
+        try:
+            yield
+        finally:
+            await ingest.close()
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/whip/{room}", ingest.endpoint, methods=["POST", "OPTIONS"]),
+            Route("/whip/{room}/{resource}", ingest.resource, methods=["DELETE", "PATCH", "OPTIONS"]),
+            Route("/publish/{room}", publish_page),
+            Route("/live/{name}", live_slash),
+            Route("/live/{name}/", live_page),
+            Route("/live/{name}/{path:path}", live_file, methods=["GET", "HEAD", "OPTIONS"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(_Guard)],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,87 @@
+"""Files of a folder that another process writes: found without leaving the folder, served whole or in ranges."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+PLAYLIST = ".m3u8"
+MEDIA_TYPES: Mapping[str, str] = {
+    PLAYLIST: "application/vnd.apple.mpegurl",
+    ".mp4": "video/mp4",
+    ".m4s": "video/iso.segment",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".ts": "video/mp2t",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""What may be served, by suffix; anything else in the folder (sidecars, temporary files) does not exist outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file inside the folder, as it was when looked at."""
+
+    path: Path
+    stat: os.stat_result
+
+
+def etag(status: os.stat_result) -> str:
+    """An entity tag that changes with every replacement of the file."""
+    return f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+
+
+class _File(FileResponse):
+    chunk_size = 256 * 1024
+
+
+def valid(relative: str) -> bool:
+    """Whether a requested path may name a served file at all: no hidden names, no way up, a known suffix."""
+    if "\\" in relative or "\0" in relative or len(relative) > 1024:
+        return False
+    names = relative.split("/")
+    return all(name and not name.startswith(".") for name in names) and Path(names[-1]).suffix in MEDIA_TYPES
+
+
+def find(folder: Path, relative: str) -> Found | None:
+    """The file at a valid relative path, or None; a link that leads out of the folder is not followed."""
+    try:
+        path = (folder / relative).resolve(strict=True)
+        status = path.stat()
+    except (OSError, RuntimeError):
+        return None
+    if not stat.S_ISREG(status.st_mode) or not path.is_relative_to(folder.resolve()):
+        return None
+    return Found(path, status)
+
+
+def media_type(relative: str) -> str:
+    """The MIME type of a valid path; init segments of an `audio` folder say so."""
+    suffix = Path(relative).suffix
+    if suffix == ".mp4" and relative.startswith("audio"):
+        return "audio/mp4"
+    return MEDIA_TYPES[suffix]
+
+
+def fresh(request: Request, tag: str) -> bool:
+    """Whether the client's copy is still the right one (If-None-Match)."""
+    known = request.headers.get("if-none-match", "")
+    tags = {item.strip().removeprefix("W/") for item in known.split(",")}
+    return "*" in tags or tag.removeprefix("W/") in tags
+
+
+def respond(request: Request, found: Found, relative: str, headers: Mapping[str, str]) -> Response:
+    """The file: whole, in byte ranges, headers only, or 304 when the client has it."""
+    headers = {**headers, "ETag": etag(found.stat)}
+    if fresh(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return _File(found.path, headers=headers, media_type=media_type(relative), stat_result=found.stat)

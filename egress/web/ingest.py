@@ -1,0 +1,149 @@
+"""WHIP (RFC 9725) at the front door: publishers talk to this server, which passes them on to the room's worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+LARGEST_BODY = 256 * 1024
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After",
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Max-Age": "86400",
+    "Accept-Post": "application/sdp",
+}
+_PASSED_IN = ("authorization", "content-type", "if-match", "user-agent")
+_PASSED_BACK = (
+    "accept-patch",
+    "accept-post",
+    "allow",
+    "content-type",
+    "etag",
+    "link",
+    "retry-after",
+    "www-authenticate",
+)
+_TIMEOUT = httpx.Timeout(15.0, connect=3.0)
+
+
+class Ingest:
+    """Passes WHIP requests on to the worker that holds the room.
+
+    `whip` gives the worker's WHIP endpoint of a room (`http://127.0.0.1:PORT/whip/NAME`), or None when no such room
+    is open. The worker decides about tokens and limits; this side bounds bodies to 256 KiB both ways and hides where
+    the worker lives. `open` before the first request, `close` after the last.
+    """
+
+    def __init__(self, whip: Callable[[str], str | None]) -> None:
+        self._whip = whip
+        self._client: httpx.AsyncClient | None = None
+
+    async def open(self) -> None:
+        """Get ready to reach workers."""
+        # Environment proxies are for the outside; workers are never behind one.
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Let go of all connections to workers."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def endpoint(self, request: Request) -> Response:
+        """`/whip/{room}`: POST publishes, OPTIONS answers a browser's preflight."""
+        room = request.path_params["room"]
+        base = self._whip(room)
+        if base is None:
+            return _refusal(404, f"no room called {room!r} is open here")
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={**CORS, **_PREFLIGHT})
+        answer = await self._pass_on(request, base)
+        if (location := answer.headers.get("location")) is not None:
+            resource = _resource(base, location)
+            if resource is None:
+                return _refusal(502, f"the worker of room {room!r} answered with an unusable Location")
+            answer.headers["location"] = f"{request.url.path.rstrip('/')}/{quote(resource, safe='')}"
+        return answer
+
+    async def resource(self, request: Request) -> Response:
+        """`/whip/{room}/{resource}`: DELETE ends the publication, PATCH adds candidates where the worker takes them."""
+        room, resource = request.path_params["room"], request.path_params["resource"]
+        base = self._whip(room)
+        if base is None:
+            return _refusal(404, f"no room called {room!r} is open here")
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={**CORS, **_PREFLIGHT})
+        if resource in (".", ".."):
+            return _refusal(404, "no such publication")
+        return await self._pass_on(request, f"{base.rstrip('/')}/{quote(resource, safe='')}")
+
+    async def _pass_on(self, request: Request, url: str) -> Response:
+        if self._client is None:
+            return _refusal(503, "the server is stopping")
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return _refusal(400, "the request was cut off")
+        if body is None:
+            return _refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
+        headers = {name: request.headers[name] for name in _PASSED_IN if name in request.headers}
+        try:
+            async with self._client.stream(
+                request.method, url, params=tuple(request.query_params.multi_items()), headers=headers, content=body
+            ) as answer:
+                content = await _bounded(answer)
+        except httpx.TimeoutException:
+            return _refusal(504, "the room did not answer in time; try again", {"Retry-After": "2"})
+        except httpx.HTTPError:
+            return _refusal(502, "the room can not be reached just now; try again", {"Retry-After": "2"})
+        if content is None:
+            return _refusal(502, "the room's answer is too long")
+        return Response(content, answer.status_code, _returned(answer))
+
+
+async def _body(request: Request) -> bytes | None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > LARGEST_BODY:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            return None
+    return bytes(body)
+
+
+async def _bounded(answer: httpx.Response) -> bytes | None:
+    content = bytearray()
+    async for chunk in answer.aiter_bytes():
+        content += chunk
+        if len(content) > LARGEST_BODY:
+            return None
+    return bytes(content)
+
+
+def _returned(answer: httpx.Response) -> dict[str, str]:
+    headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+    if answer.is_success and "location" in answer.headers:
+        headers["location"] = answer.headers["location"]
+    return {**headers, **CORS, "Cache-Control": "no-store"}
+
+
+def _resource(base: str, location: str) -> str | None:
+    """The publication's own name in a Location that lies directly below `base`."""
+    above = urlsplit(base).path.rstrip("/") + "/"
+    path = urlsplit(urljoin(base, location)).path
+    name = path.removeprefix(above)
+    return name if path.startswith(above) and name and "/" not in name else None
+
+
+def _refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(message + "\n", status, {**CORS, "Cache-Control": "no-store", **(headers or {})})
