@@ -1,0 +1,300 @@
+"""Encoders: pictures to H.264 at an exact constant frame rate, sound to AAC or Opus without losing a sample."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.codec.context import Flags, ThreadType
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+
+from egress.media.encoding import Encoder, OnError, OnPacket
+from egress.media.planes import BT709, LIMITED, planes
+from egress.model.errors import Fault, RequestError
+from egress.model.media import SECOND, Codec, Size, StreamInfo
+from egress.model.pipeline import Audio, Video
+
+Block = npt.NDArray[np.float32]
+
+DEPTH: Final = 2
+"""Pictures that may wait for the video encoder; one more is refused and later made up for by a repeat."""
+
+BACKLOG: Final = 10
+"""Seconds of sound that may wait for the audio encoder; more means that it has failed."""
+
+_CLOSE_WITHIN = 30.0
+_ROWS_PER_SLICE = 360
+_AAC_PRIMING = 1024
+
+
+class VideoEncoder(Encoder):
+    """Encodes picture n of the programme at pts n, for every n from 0: what is missing is a repeat of the last one.
+
+    Raises RequestError when libx264 refuses the document. Once `error` is set, nothing more is encoded.
+    """
+
+    def __init__(self, doc: Video, on_packet: OnPacket, *, id: str = "video", on_error: OnError | None = None) -> None:
+        super().__init__(id, on_packet, on_error)
+        self.pictures = 0
+        self.repeated = 0
+        self.refused = 0
+        self._size = doc.size
+        self._time_base = 1 / doc.fps
+        self._stream = self._open(doc)
+        self.info = StreamInfo(
+            id=id,
+            kind="video",
+            codec=Codec.H264,
+            time_base=self._time_base,
+            extradata=self._stream.codec_context.extradata or b"",
+            bitrate=doc.bitrate,
+            size=doc.size,
+            fps=doc.fps,
+        )
+        self._canvas: av.VideoFrame | None = None
+        self._source: tuple[npt.NDArray[np.uint8], ...] = ()
+        self._reformatter = VideoReformatter()
+        self._free: queue.SimpleQueue[av.VideoFrame] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[int, av.VideoFrame | None]] = queue.SimpleQueue()
+        self._last: av.VideoFrame | None = None
+        self._next = 0
+        self._closing = False
+        self._thread.start()
+
+    def _open(self, doc: Video) -> av.VideoStream:
+        stream = self._container.add_stream("libx264", rate=doc.fps)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = doc.size.width, doc.size.height, "yuv420p"
+        context.time_base = self._time_base
+        context.sample_aspect_ratio = Fraction(1)
+        context.color_range = LIMITED
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.flags |= Flags.closed_gop
+        cpus = os.cpu_count() or 1
+        if doc.tune == "zerolatency":
+            # Every slice costs quality, and more threads than the picture has work for cost CPU.
+            context.thread_type = ThreadType.SLICE
+            context.thread_count = max(1, min(cpus, doc.size.height // _ROWS_PER_SLICE))
+        else:
+            context.thread_type = ThreadType.FRAME
+            context.thread_count = min(cpus + 1, 8)
+        keyint = max(1, round(doc.fps * doc.keyframe / SECOND))
+        stream.bit_rate = doc.bitrate
+        context.options = {
+            "preset": doc.preset,
+            "profile": doc.profile,
+            "forced-idr": "1",
+            # Half a second of buffer bounds any 2 s at 1.25 times the bitrate, whatever the picture does.
+            "maxrate": str(doc.bitrate),
+            "bufsize": str(doc.bitrate // 2),
+            "x264-params": f"keyint={keyint}:min-keyint={keyint}:scenecut=0:open-gop=0:force-cfr=1",
+            **({"tune": doc.tune} if doc.tune != "none" else {}),
+        }
+        context.gop_size = keyint
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            message = (
+                f"the video cannot be encoded as {doc.size} {doc.profile}: {error}; choose another size or profile"
+            )
+            raise RequestError(message, (("video", message),)) from error
+        return stream
+
+    def offer(self, n: int, canvas: av.VideoFrame) -> bool:
+        """Copy picture n for encoding, without waiting; False when it was refused (a repeat takes its place)."""
+        if self.error or self._closing:
+            return False
+        if canvas is not self._canvas:
+            self._adopt(canvas)
+        frame = None
+        if self._waiting.qsize() < DEPTH:
+            try:
+                frame = self._free.get_nowait()
+            except queue.Empty:
+                frame = None
+        if frame is None:
+            self.refused += 1
+            return False
+        for target, source in zip(planes(frame), self._source, strict=True):
+            target[...] = source
+        self._waiting.put((n, frame))
+        return True
+
+    def close(self, total: int, *, timeout: float = _CLOSE_WITHIN) -> None:
+        """End the programme at `total` pictures (repeating the last up to there) and wait for the last packet."""
+        if not self._closing:
+            self._closing = True
+            self._waiting.put((total, None))
+        self._join(timeout)
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters since the start; `waiting` is how many pictures wait now."""
+        return {
+            "pictures": self.pictures,
+            "repeated": self.repeated,
+            "refused": self.refused,
+            "waiting": self._waiting.qsize(),
+            "packets": self.packets,
+            "bytes": self.bytes,
+        }
+
+    def _adopt(self, canvas: av.VideoFrame) -> None:
+        if self._canvas is None:
+            # Those that wait, the one being encoded, and the last one kept for repeats.
+            for _ in range(DEPTH + 2):
+                self._free.put(_blank(Size(canvas.width, canvas.height)))
+        elif (canvas.width, canvas.height) != (self._canvas.width, self._canvas.height):
+            raise Fault(f"the canvas changed to {canvas.width}x{canvas.height} while it was being encoded")
+        self._canvas = canvas
+        self._source = planes(canvas)
+
+    def _work(self) -> None:
+        while True:
+            n, frame = self._waiting.get()
+            if frame is None:
+                self._repeat(n, self._last or _blank(self._size))
+                break
+            self._repeat(n, self._last or frame)
+            if n < self._next:
+                self._free.put(frame)
+                continue
+            self._encode(frame)
+            if self._last is not None:
+                self._free.put(self._last)
+            self._last = frame
+            self.pictures += 1
+        for packet in self._stream.encode(None):
+            self._deliver(packet)
+
+    def _repeat(self, until: int, frame: av.VideoFrame) -> None:
+        while self._next < until:
+            self._encode(frame)
+            self.repeated += 1
+
+    def _encode(self, frame: av.VideoFrame) -> None:
+        if (frame.width, frame.height) != (self._size.width, self._size.height):
+            frame = self._reformatter.reformat(
+                frame,
+                self._size.width,
+                self._size.height,
+                "yuv420p",
+                Colorspace.ITU709,
+                Colorspace.ITU709,
+                Interpolation.BILINEAR,
+                ColorRange.MPEG,
+                ColorRange.MPEG,
+                ColorTrc.BT709,
+                ColorPrimaries.BT709,
+                1,
+            )
+        frame.pts, frame.time_base = self._next, self._time_base
+        for packet in self._stream.encode(frame):
+            self._deliver(packet)
+        self._next += 1
+
+
+class AudioEncoder(Encoder):
+    """Encodes contiguous blocks of sound: sample k of what was offered has pts k; priming packets come before 0.
+
+    Nothing is dropped. When BACKLOG seconds wait, the encoder has failed: `error` is set and `offer` says False.
+    """
+
+    def __init__(self, doc: Audio, on_packet: OnPacket, *, id: str = "audio", on_error: OnError | None = None) -> None:
+        super().__init__(id, on_packet, on_error)
+        self.samples = 0
+        self.refused = 0
+        self._taken = 0
+        self._doc = doc
+        self._layout = "stereo" if doc.channels == 2 else "mono"
+        self._time_base = Fraction(1, doc.rate)
+        self._stream = self._open(doc)
+        extradata = self._stream.codec_context.extradata or b""
+        codec = Codec(doc.codec)
+        self.info = StreamInfo(
+            id=id,
+            kind="audio",
+            codec=codec,
+            time_base=self._time_base,
+            extradata=extradata,
+            bitrate=doc.bitrate,
+            rate=doc.rate,
+            channels=doc.channels,
+            # OpusHead (RFC 7845 5.1) says the pre-skip; libav's AAC encoder always primes with one frame.
+            initial_padding=int.from_bytes(extradata[10:12], "little") if codec is Codec.OPUS else _AAC_PRIMING,
+        )
+        self._waiting: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
+        self._closing = False
+        self._thread.start()
+
+    def _open(self, doc: Audio) -> av.AudioStream:
+        if doc.codec == "opus":
+            stream = self._container.add_stream("libopus", rate=doc.rate)
+        else:
+            stream = self._container.add_stream("aac", rate=doc.rate)
+        context = stream.codec_context
+        context.layout = self._layout
+        context.format = "flt" if doc.codec == "opus" else "fltp"
+        context.time_base = self._time_base
+        stream.bit_rate = doc.bitrate
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            message = f"the sound cannot be encoded as {doc.codec} at {doc.bitrate} bit/s: {error}"
+            raise RequestError(message, (("audio", message),)) from error
+        return stream
+
+    def offer(self, block: Block) -> bool:
+        """Queue float32 samples of shape (channels, n), which follow those offered before; the encoder keeps them."""
+        if self.error or self._closing:
+            return False
+        if block.ndim != 2 or block.shape[0] != self._doc.channels:
+            raise Fault(f"{self.id} encoder was offered {block.shape}, not ({self._doc.channels}, n)")
+        if self.samples - self._taken > BACKLOG * self._doc.rate:
+            self.refused += 1
+            self._fail(Fault(f"{self.id} encoder is more than {BACKLOG} s behind: the machine is overloaded"))
+            return False
+        if block.shape[1]:
+            self.samples += block.shape[1]
+            self._waiting.put(block)
+        return True
+
+    def close(self, *, timeout: float = _CLOSE_WITHIN) -> None:
+        """Encode what waits and wait for the last packet, which ends exactly at the number of samples offered."""
+        if not self._closing:
+            self._closing = True
+            self._waiting.put(None)
+        self._join(timeout)
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters since the start; `waiting` is how many samples wait now."""
+        return {
+            "samples": self.samples,
+            "waiting": self.samples - self._taken,
+            "refused": self.refused,
+            "packets": self.packets,
+            "bytes": self.bytes,
+        }
+
+    def _work(self) -> None:
+        while (block := self._waiting.get()) is not None:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._layout)
+            frame.sample_rate, frame.pts, frame.time_base = self._doc.rate, self._taken, self._time_base
+            self._taken += block.shape[1]
+            for packet in self._stream.encode(frame):
+                self._deliver(packet)
+        if self._taken:
+            for packet in self._stream.encode(None):
+                self._deliver(packet)
+
+
+def _blank(size: Size) -> av.VideoFrame:
+    frame = av.VideoFrame(size.width, size.height, "yuv420p")
+    for plane, value in zip(planes(frame), (16, 128, 128), strict=True):
+        plane[...] = value
+    return frame

@@ -1,0 +1,53 @@
+"""Planes of a 4:2:0 picture as numpy views, and the one colour space of the programme: BT.709, limited range."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+Plane = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+"""Y, Cb, Cr."""
+
+LIMITED: Final = 1
+"""AVCOL_RANGE_MPEG: luma 16..235, chroma 16..240."""
+
+BT709: Final = 1
+"""AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709 are the same number."""
+
+_KR, _KB = 0.2126, 0.0722
+
+
+def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
+    """Views of a yuv420p frame's Y, U and V, without the padding of its lines; they keep the frame's memory alive."""
+    y, u, v = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    )
+    return y, u, v
+
+
+def tag(frame: av.VideoFrame) -> None:
+    """Say on the frame that it is BT.709 in limited range."""
+    frame.color_range = LIMITED
+    frame.colorspace = frame.color_primaries = frame.color_trc = BT709
+
+
+def yuv(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """BT.709 limited-range Y, Cb, Cr (last axis) of gamma-coded R, G, B in 0..255 (last axis)."""
+    red, green, blue = (rgb[..., k] / np.float32(255) for k in range(3))
+    luma = _KR * red + (1 - _KR - _KB) * green + _KB * blue
+    blue_difference = (blue - luma) / (2 * (1 - _KB))
+    red_difference = (red - luma) / (2 * (1 - _KR))
+    coded = (16 + 219 * luma, 128 + 224 * blue_difference, 128 + 224 * red_difference)
+    return np.stack(coded, axis=-1).astype(np.float32)
+
+
+def colour(text: str) -> Colour:
+    """Y, Cb, Cr of '#rrggbb'."""
+    rgb = np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)], np.float32)
+    y, u, v = (round(float(value)) for value in yuv(rgb))
+    return y, u, v
