@@ -31,7 +31,7 @@ BEEP_SECONDS = 0.1
 BEEP_LEVEL = 0.08
 _RAMP_SECONDS = 0.002
 _WARM_UP_PACKETS = 10
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)

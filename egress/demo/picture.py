@@ -45,12 +45,11 @@ class Artist:
         self.length = LOOP_SECONDS * fps
         if self.length > 1 << barcode.COUNTER_BITS:
             raise ValueError(f"{fps} pictures a second are too many to count: at most 102")
-        rows, columns = np.mgrid[0 : size.height, 0 : 2 * size.width]
-        wave = np.sin(2 * np.pi * columns * 5 / size.width) * np.cos(
-            2 * np.pi * (rows / size.height * 4 + 0.07 * person.index)
-        )
-        grain = np.random.default_rng(person.index).integers(-6, 7, (size.height, size.width))
-        self._texture = (86 + 34 * wave + np.tile(grain, 2)).astype(np.uint8)
+        across = np.sin(2 * np.pi * np.arange(2 * size.width) * 5 / size.width)
+        down = np.cos(2 * np.pi * (np.arange(size.height) / size.height * 4 + 0.07 * person.index))
+        grain = np.random.default_rng(person.index).integers(-6, 7, (size.height, size.width), dtype=np.int16)
+        wave = np.outer(34 * down, across).astype(np.int16)
+        self._texture = (86 + wave + np.tile(grain, 2)).astype(np.uint8)
         self._flash = chroma(person.colour, **_BT601)
         self._tint = tuple(128 + (value - 128) // 10 for value in self._flash[1:])
 

@@ -145,6 +145,7 @@ class Publisher:
             "audio": sum(track.sent for track in tracks if track.kind == "audio"),
             "video": sum(track.sent for track in tracks if track.kind == "video"),
             "late": sum(track.late for track in tracks),
+            "skipped": sum(track.skipped for track in tracks),
             "nacks": sum(sender.nacks for sender in self._senders),
             "keys_wanted": sum(sender.keys_wanted for sender in self._senders),
             "keys_made": sum(track.keys_made for track in tracks if isinstance(track, VideoTrack)),

@@ -23,6 +23,7 @@ from egress.model.clock import monotonic
 from egress.model.media import MILLISECOND, SECOND, Nanos
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+_TOO_LATE = 100 * MILLISECOND
 _KEY_SPACING = 200 * MILLISECOND
 _WALL_MINUS_MONOTONIC = (
     time.time_ns() - monotonic() + round((datetime(1970, 1, 1, tzinfo=UTC) - _NTP_EPOCH).total_seconds()) * SECOND
@@ -48,6 +49,7 @@ class LoopTrack(MediaStreamTrack):
         super().__init__()
         self.sent = 0
         self.late = 0
+        self.skipped = 0
         self.lag = lag
         self._sending = asyncio.Event()
         self._since: Nanos = 0
@@ -85,6 +87,10 @@ class LoopTrack(MediaStreamTrack):
                 await asyncio.sleep(wait / SECOND)
                 if self._next != index or (self._until is not None and captured >= self._until):
                     continue
+            elif wait < -_TOO_LATE and self.may_skip(index):
+                self.skipped += 1
+                self._next = index + 1
+                continue
             elif wait < -20 * MILLISECOND:
                 self.late += 1
             self._next = index + 1
@@ -120,6 +126,10 @@ class LoopTrack(MediaStreamTrack):
     async def data(self, index: int) -> bytes:
         """Unit `index`, encoded."""
         raise NotImplementedError
+
+    def may_skip(self, index: int) -> bool:
+        """Whether unit `index`, being late, can be left out without harm to those after it."""
+        return True
 
     def resumed(self) -> None:
         """Sending is about to begin (again)."""
@@ -167,6 +177,10 @@ class VideoTrack(LoopTrack):
         """Go on with another clip of the same frame rate, beginning with a keyframe: a change of resolution."""
         self._clip = clip
         self._key_due = True
+
+    def may_skip(self, index: int) -> bool:
+        encoding = self._live is not None or self._key_due
+        return encoding and index % len(self._clip.frames) not in self._clip.keys
 
     def resumed(self) -> None:
         self._key_due = True
