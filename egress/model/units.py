@@ -10,25 +10,26 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from egress.model.media import Size
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|m|h)")
 _FACTOR = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_BITRATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKM]?)")
-_SIZE = re.compile(r"(\d+)\s*x\s*(\d+)")
+_BITRATE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*([kKM]?)")
+_SIZE = re.compile(r"(\d{1,9})\s*x\s*(\d{1,9})")
 
 
 def duration(value: Any) -> int:
     """Nanoseconds of '500ms', '2s', '5m', '4h'; raises ValueError naming the accepted form."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return round(float(match[1]) * _FACTOR[match[2]])
+        return round(Fraction(match[1]) * _FACTOR[match[2]])
     raise ValueError(f"{value!r} is not a duration; write it like 500ms, 2s, 5m or 4h")
 
 
 def duration_text(nanos: int) -> str:
     """The shortest exact way to write a duration."""
     for unit in ("h", "m", "s", "ms"):
-        if nanos % _FACTOR[unit] == 0:
+        if nanos and nanos % _FACTOR[unit] == 0:
             return f"{nanos // _FACTOR[unit]}{unit}"
-    return f"{nanos / _FACTOR['ms']:g}ms"
+    whole, rest = divmod(nanos, _FACTOR["ms"])
+    return f"{whole}.{rest:06d}".rstrip("0") + "ms" if nanos else "0s"
 
 
 def bitrate(value: Any) -> int:
@@ -63,7 +64,7 @@ def frame_rate(value: Any) -> Fraction:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Fraction(value)
-    if isinstance(value, str) and re.fullmatch(r"\d+(/[1-9]\d*)?", value.strip()):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(/[1-9]\d{0,8})?", value.strip()):
         return Fraction(value.strip())
     raise ValueError(f"{value!r} is not a frame rate; write it like 30 or 30000/1001")
 

@@ -24,8 +24,11 @@ class RoomURL:
 
     @classmethod
     def parse(cls, text: str) -> RoomURL:
-        """Split an address; raises RequestError when it has no scheme."""
-        parts = urlsplit(text)
+        """Split an address; raises RequestError when it has no scheme or cannot be split."""
+        try:
+            parts = urlsplit(text)
+        except ValueError as error:
+            raise RequestError(f"room {text!r} is no address: {error}", (("room", "is no address"),)) from None
         if not parts.scheme:
             raise RequestError(f"room {text!r} has no scheme; write it like local:NAME", (("room", "has no scheme"),))
         return cls(parts.scheme, text, parts)

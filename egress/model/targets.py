@@ -1,0 +1,178 @@
+"""What a sink may write to, and what that becomes in one job: an absolute path, or an address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from egress.model import registry
+from egress.model.errors import RequestError
+from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
+from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
+from egress.model.problems import Problem, one_of, path_text, refuse, shown
+
+STREAMS = "{rtmp}"
+"""The whole `to` of an rtmp sink that stands for the addresses given when the job starts."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_EXAMPLE = "rtmp://server/app/key"
+
+
+def scheme_of(to: str) -> str:
+    """The scheme of an address in lower case; 'file' for a plain path."""
+    match = _SCHEME.match(to)
+    return match[1].lower() if match else "file"
+
+
+def file_part(to: str) -> str:
+    """The path of a `file:` address or of a plain path."""
+    return to[5:] if to[:5].lower() == "file:" else to
+
+
+def target_problems(sink: SinkDoc, path: str) -> tuple[Problem, ...]:
+    """What is wrong with where a sink writes; `path` names the field in the document."""
+    to = sink.to.strip()
+    if isinstance(sink, RtmpDoc):
+        return _stream_problems(to, path)
+    if isinstance(sink, Mp4Doc):
+        return _storage_problems(to, path) or _mp4_name(to, path)
+    if isinstance(sink, HlsDoc):
+        return _storage_problems(to, path) or _hls_name(to, path)
+    found = template_problems(to, path)
+    return found if scheme_of(to) != "file" else found + path_problems(file_part(to), path)
+
+
+def _storage_problems(to: str, path: str) -> tuple[Problem, ...]:
+    scheme, storages = scheme_of(to), registry.names("storages")
+    if scheme in registry.names("connectors"):
+        return (Problem(path, "is the address of a room; say where the output goes, like recordings/{room}.mp4"),)
+    if scheme not in storages:
+        return (
+            Problem(path, f"nothing stores to {scheme[:20]}: addresses; known: {one_of(storages)} (or a plain path)"),
+        )
+    found = template_problems(to, path)
+    return found if scheme != "file" else found + path_problems(file_part(to), path)
+
+
+def _mp4_name(to: str, path: str) -> tuple[Problem, ...]:
+    if PurePosixPath(to).suffix.lower() in (".mp4", ".m4a", ".m4v") and not to.endswith("/"):
+        return ()
+    return (Problem(path, f"{shown(to)} must name one file ending in .mp4, like recordings/{{room}}.mp4"),)
+
+
+def _hls_name(to: str, path: str) -> tuple[Problem, ...]:
+    if PurePosixPath(to).suffix.lower() != ".m3u8":
+        return ()
+    return (
+        Problem(path, f"{shown(to)} must name a folder, like live/{{room}}/; the playlist in it is called index.m3u8"),
+    )
+
+
+def _stream_problems(to: str, path: str) -> tuple[Problem, ...]:
+    """Messages never repeat the address: it holds the stream key."""
+
+    def wrong(message: str) -> tuple[Problem, ...]:
+        return (Problem(path, message),)
+
+    if to == STREAMS:
+        return ()
+    if re.search(r"[\x00-\x20\x7f]", to):
+        return wrong("the address holds a space or control character")
+    if braces := template_problems(to, path, (*PLACEHOLDERS, "rtmp")):
+        return braces
+    if STREAMS in to:
+        return wrong("{rtmp} stands for whole addresses; write it alone")
+    if (scheme := scheme_of(to)) not in ("rtmp", "rtmps"):
+        what = "is a path" if scheme == "file" else f"has the scheme {scheme[:20]}"
+        return wrong(f"{what}; an rtmp sink needs rtmp:// or rtmps://, like {_EXAMPLE}")
+    try:
+        parts = urlsplit(to)
+        port = parts.port
+    except ValueError:
+        return wrong(f"the address has no readable host and port; write it like {_EXAMPLE}")
+    if not parts.hostname or port == 0:
+        return wrong(f"the address has no host or port 0; write it like {_EXAMPLE}")
+    if not parts.path.strip("/"):
+        return wrong(f"the address has no path after the host; write it like {_EXAMPLE}")
+    return ()
+
+
+def clashes(sinks: Sequence[SinkDoc]) -> tuple[Problem, ...]:
+    """Sinks that write to one place, or inside another's file."""
+    places: dict[str, int] = {}
+    found: list[Problem] = []
+    for index, sink in enumerate(sinks):
+        to = sink.to.strip()
+        if to == STREAMS and isinstance(sink, RtmpDoc) and STREAMS not in places:
+            places[STREAMS] = index
+            continue
+        place = _normal(to) if scheme_of(to) == "file" else to
+        path = path_text(("sinks", index, "to"))
+        for other, first in places.items():
+            if place == other:
+                found.append(Problem(path, f"writes the same place as sinks[{first}]; give each sink its own"))
+            elif _inside(place, other, sinks[first]) or _inside(other, place, sink):
+                found.append(Problem(path, f"lies inside the file of sinks[{first}], or the other way round"))
+        places.setdefault(place, index)
+    return tuple(found)
+
+
+def _normal(to: str) -> str:
+    """A path without empty and `.` names."""
+    path = file_part(to)
+    return ("/" if path.startswith("/") else "") + "/".join(n for n in path.split("/") if n not in ("", "."))
+
+
+def _inside(place: str, file: str, sink: SinkDoc) -> bool:
+    return isinstance(sink, Mp4Doc) and place.startswith(file + "/")
+
+
+def with_streams(pipeline: Pipeline, addresses: Sequence[str]) -> Pipeline:
+    """The pipeline streaming to these addresses: they take the place of `{rtmp}`, or are added as sinks of their own.
+
+    Raises RequestError when the pipeline wants addresses and none is given.
+    """
+    wanting = [index for index, sink in enumerate(pipeline.sinks) if sink.to.strip() == STREAMS]
+    if wanting and not addresses:
+        message = f"streams to an address given when the job starts; give it: --rtmp {_EXAMPLE}"
+        raise refuse(f"pipeline {pipeline.name}", tuple(Problem(f"sinks[{i}].to", message) for i in wanting))
+    sinks: list[SinkDoc] = []
+    for index, sink in enumerate(pipeline.sinks):
+        if index in wanting:
+            sinks.extend(sink.model_copy(update={"to": address}) for address in addresses)
+        else:
+            sinks.append(sink)
+    if not wanting:
+        sinks.extend(RtmpDoc(kind="rtmp", to=address) for address in addresses)
+    return pipeline.model_copy(update={"sinks": tuple(sinks)})
+
+
+def resolve(pipeline: Pipeline, known: Mapping[str, str], root: Path) -> Pipeline:
+    """The pipeline with every `to` final: an absolute path under `root`, links followed, or an address.
+
+    `known` comes from places.values. Raises RequestError with all problems: unknown placeholders, places outside
+    `root`, two sinks writing one place.
+    """
+    found: list[Problem] = []
+    sinks: list[SinkDoc] = []
+    for index, sink in enumerate(pipeline.sinks):
+        path = path_text(("sinks", index, "to"))
+        if problems := target_problems(sink, path):
+            found.extend(problems)
+            continue
+        target = sink.to.strip()
+        if target != STREAMS:
+            target = expand(target, known)
+        if scheme_of(target) == "file":
+            try:
+                target = str(under(root, file_part(target)))
+            except RequestError as error:
+                found.extend(Problem(path, message) for _, message in error.problems)
+                continue
+        sinks.append(sink.model_copy(update={"to": target}))
+    found.extend(clashes(sinks))
+    if found:
+        raise refuse(f"pipeline {pipeline.name}", found)
+    return pipeline.model_copy(update={"sinks": tuple(sinks)})

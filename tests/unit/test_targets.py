@@ -1,0 +1,113 @@
+"""Where sinks write is checked before a job, and made final when it starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from egress.model import places, targets
+from egress.model.errors import RequestError
+from egress.model.pipeline import HlsDoc, Mp4Doc, OtherSinkDoc, Pipeline, RtmpDoc, SinkDoc
+
+VALUES = places.values(room="standup", job="j1", pipeline="p", started=datetime(2026, 1, 31, 17, 45, tzinfo=UTC))
+KEY = "abcd-efgh-ijkl-mnop"
+
+
+def pipeline(*sinks: SinkDoc) -> Pipeline:
+    return Pipeline(name="p", sinks=sinks)  # type: ignore[arg-type]
+
+
+def mp4(to: str) -> Mp4Doc:
+    return Mp4Doc(kind="mp4", to=to)
+
+
+def hls(to: str) -> HlsDoc:
+    return HlsDoc(kind="hls", to=to)
+
+
+def rtmp(to: str) -> RtmpDoc:
+    return RtmpDoc(kind="rtmp", to=to)
+
+
+@pytest.mark.parametrize(
+    ("sink", "says"),
+    [
+        (mp4("a/{room}.mp4"), None),
+        (mp4("file:a/{room}.m4a"), None),
+        (mp4("a/{room}"), "ending in .mp4"),
+        (mp4("a.mp4/"), "ending in .mp4"),
+        (mp4("../a.mp4"), "leads out"),
+        (mp4("file:///etc/a.mp4"), "under the output folder"),
+        (mp4("s3://bucket/a.mp4"), "nothing stores to s3: addresses; known: file"),
+        (mp4("local:standup"), "address of a room"),
+        (hls("live/{room}/"), None),
+        (hls("live/index.m3u8"), "must name a folder"),
+        (hls("live/{rom}/"), "unknown placeholder"),
+        (rtmp("{rtmp}"), None),
+        (rtmp("rtmp://host/live/key"), None),
+        (rtmp("rtmps://user:pass@host:443/live/{room}"), None),
+        (rtmp("rtmp://host/{rtmp}"), "write it alone"),
+        (rtmp("rtmp://host"), "no path"),
+        (rtmp("rtmp:///live/key"), "no host"),
+        (rtmp("rtmp://host:99999/live/key"), "no readable host and port"),
+        (rtmp("rtmp://[::1/live/key"), "no readable host and port"),
+        (rtmp("http://host/live"), "needs rtmp:// or rtmps://"),
+        (rtmp("live/key"), "is a path"),
+        (rtmp("rtmp://host/li ve/key"), "space or control"),
+        (OtherSinkDoc(kind="wav", to="../x"), "leads out"),
+        (OtherSinkDoc(kind="wav", to="srt://host:1"), None),
+    ],
+)
+def test_each_sink_says_what_is_wrong_with_its_target(sink: SinkDoc, says: str | None) -> None:
+    messages = " ".join(p.message for p in targets.target_problems(sink, "to"))
+    assert (says in messages) if says else not messages
+
+
+@pytest.mark.parametrize("to", [f"rtmp://host:bad/live/{KEY}", f"http://host/{KEY}", f"rtmp://h/a b/{KEY}"])
+def test_messages_about_a_stream_never_show_its_key(to: str) -> None:
+    (problem,) = targets.target_problems(rtmp(to), "to")
+    assert KEY not in problem.message
+
+
+def test_two_sinks_on_one_place_are_found_however_they_are_written() -> None:
+    same = targets.clashes([hls("live/{room}"), hls("./live//{room}/"), mp4("a.mp4"), hls("a.mp4/x")])
+    assert [p.path for p in same] == ["sinks[1].to", "sinks[3].to"]
+    assert not targets.clashes([hls("live/{room}"), hls("live/{job}"), rtmp("{rtmp}"), rtmp("rtmp://h/a/b")])
+
+
+def test_targets_become_final(tmp_path: Path) -> None:
+    made = targets.resolve(
+        pipeline(mp4("r/{room}.mp4"), hls("live/{job}/"), rtmp("rtmp://h/a/{room}")), VALUES, tmp_path
+    )
+    root = tmp_path.resolve()
+    assert [s.to for s in made.sinks] == [f"{root}/r/standup.mp4", f"{root}/live/j1", "rtmp://h/a/standup"]
+    assert Pipeline.model_validate(made.model_dump(mode="json")) == made
+
+
+def test_places_that_only_become_one_in_this_job_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"sinks\[1\].to: writes the same place as sinks\[0\]"):
+        targets.resolve(pipeline(mp4("standup.mp4"), mp4("{room}.mp4")), VALUES, tmp_path)
+
+
+def test_all_targets_are_judged_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        targets.resolve(pipeline(mp4("../a.mp4"), hls("{x}/"), rtmp("rtmp://h")), VALUES, tmp_path)
+    assert [path for path, _ in caught.value.problems] == ["sinks[0].to", "sinks[1].to", "sinks[2].to"]
+
+
+def test_given_streams_take_the_place_of_the_placeholder() -> None:
+    made = targets.with_streams(pipeline(mp4("a.mp4"), rtmp("{rtmp}")), ["rtmp://a/b/c", "rtmps://d/e/f"])
+    assert [s.to for s in made.sinks] == ["a.mp4", "rtmp://a/b/c", "rtmps://d/e/f"]
+    assert [s.required for s in made.sinks] == [True, False, False]
+
+
+def test_given_streams_are_added_to_a_pipeline_that_has_none() -> None:
+    made = targets.with_streams(pipeline(mp4("a.mp4")), ["rtmp://a/b/c"])
+    assert [s.kind for s in made.sinks] == ["mp4", "rtmp"]
+
+
+def test_a_pipeline_that_wants_a_stream_says_how_to_give_it() -> None:
+    with pytest.raises(RequestError, match="--rtmp rtmp://"):
+        targets.with_streams(pipeline(rtmp("{rtmp}")), [])
