@@ -1,0 +1,87 @@
+"""Marks as sinks keep them: a log that survives the process, and chapters made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from egress.model.media import SECOND, Nanos
+from egress.sinks.base import Mark
+
+LIMIT = 2000
+"""Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
+
+_MERGE: Nanos = 10 * SECOND
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One stretch of a recording, session times."""
+
+    start: Nanos
+    end: Nanos
+    title: str
+
+
+class MarkLog:
+    """The marks of one job, in a file of one JSON line each; one cut short by a crash is left out on loading."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.marks: list[Mark] = []
+        self.refused = 0
+
+    @classmethod
+    def load(cls, path: Path) -> MarkLog:
+        """The log a dead process left."""
+        log = cls(path)
+        if path.is_file():
+            for line in path.read_text("utf-8").splitlines():
+                try:
+                    log.marks.append(Mark(**json.loads(line)))
+                except (ValueError, TypeError):
+                    continue
+        return log
+
+    def add(self, mark: Mark) -> bool:
+        """Keep a mark; False when there are too many."""
+        if len(self.marks) >= LIMIT:
+            self.refused += 1
+            return False
+        self.marks.append(mark)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(mark)) + "\n")
+        return True
+
+
+def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
+    """Chapters from 0 to `length`; marks closer than 10 s to the chapter's first share it; () when there are none."""
+    groups: list[tuple[Nanos, list[str]]] = []
+    for mark in sorted(marks, key=lambda mark: mark.at):
+        at = max(0, mark.at)
+        if at >= length:
+            break
+        if groups and at - groups[-1][0] < _MERGE:
+            groups[-1][1].append(label(mark))
+        else:
+            groups.append((at, [label(mark)]))
+    if groups and groups[0][0] < _MERGE:
+        groups[0] = (0, groups[0][1])
+    elif groups:
+        groups.insert(0, (0, ["Start"]))
+    ends = [start for start, _ in groups[1:]] + [length]
+    return tuple(Chapter(start, end, _title(names)) for (start, names), end in zip(groups, ends, strict=True))
+
+
+def label(mark: Mark) -> str:
+    """A mark in one line of printable text."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in mark.text).split())[:120]
+    return text or mark.kind
+
+
+def _title(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
