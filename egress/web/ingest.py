@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -142,7 +142,7 @@ def _resource(base: str, location: str) -> str | None:
     above = urlsplit(base).path.rstrip("/") + "/"
     path = urlsplit(urljoin(base, location)).path
     name = path.removeprefix(above)
-    return name if path.startswith(above) and name and "/" not in name else None
+    return unquote(name) if path.startswith(above) and name and "/" not in name else None
 
 
 def _refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -22,6 +22,13 @@ class _Server(uvicorn.Server):
         # The program around decides what a signal means; stopping this server is only a part of it.
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            # Out of a task it would tear down the whole loop.
+            raise Fault("its app refused to start") from None
+
 
 class WebServer:
     """Serves one ASGI app for the length of the context; `port` 0 takes a free one.
@@ -62,7 +69,7 @@ class WebServer:
         while not self._server.started:
             if self._task.done():
                 listener.close()
-                raise Fault(f"the web server did not start: {self._task.exception() or 'its app refused to'}")
+                raise Fault(f"the web server did not start: {self._task.exception()}")
             await asyncio.sleep(0.01)
         return self
 
@@ -82,6 +89,8 @@ class WebServer:
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
+        if not 0 <= port <= 65535:
+            raise OverflowError("a port is a number from 0 to 65535")
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
