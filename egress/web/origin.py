@@ -66,7 +66,8 @@ class Origin:
     served as a plain one: every request looks at the disk, nothing blocks and no playlist promises that it would.
     `max_age` is how long (seconds) media files may be cached without asking. Give it only where the address will never
     stand for other media: a segment cached for a year under an address that the next job uses again would be played
-    in the place of the new one. At most `max_waiting` requests wait at a time; one more is answered 503 and counted in `refused`.
+    in the place of the new one. At most `max_waiting` requests wait at a time; one more is answered 503 and counted
+    in `refused`.
     """
 
     def __init__(self, folder: Path, *, max_age: int = 0, max_waiting: int = 10_000) -> None:

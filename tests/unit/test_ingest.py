@@ -86,7 +86,7 @@ async def test_the_publication_is_found_at_this_server(client: httpx.AsyncClient
     worker.answer = Response(status_code=200)
     assert (await client.delete(location, headers={"Authorization": "Bearer sesame"})).status_code == 200
     method, path, headers, _ = worker.seen[-1]
-    assert (method, path, headers["authorization"]) == ("DELETE", "/whip/standup/r%20one", "Bearer sesame")
+    assert (method, path, headers["authorization"]) == ("DELETE", "/whip/standup/r one", "Bearer sesame")
 
 
 async def test_an_absolute_location_is_rewritten_too(
@@ -94,6 +94,14 @@ async def test_an_absolute_location_is_rewritten_too(
 ) -> None:
     worker.answer.headers["location"] = f"{rooms['standup']}/r1"
     assert (await publish(client)).headers["location"] == "/whip/standup/r1"
+
+
+async def test_a_room_may_have_any_name(client: httpx.AsyncClient, worker: Worker, rooms: dict[str, str]) -> None:
+    rooms["été 1"] = rooms["standup"]
+    answer = await client.post("/whip/été 1", content=OFFER)
+    assert answer.headers["location"] == "/whip/%C3%A9t%C3%A9%201/r%20one"
+    assert (await client.delete(answer.headers["location"])).status_code == 201
+    assert worker.seen[-1][:2] == ("DELETE", "/whip/standup/r one")
 
 
 @pytest.mark.parametrize("location", ["/elsewhere/r1", "/whip/standup/", "/whip/standup/a/b", "/whip/other/r1"])
