@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from egress import pipelines
-from egress.model import places, registry
+from egress.model import places, registry, targets
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
 
@@ -54,10 +54,10 @@ def make_order(
             known_layouts = ", ".join(registry.names("layouts"))
             raise RequestError(f"unknown layout {layout!r}; known: {known_layouts}", (("layout", "unknown"),))
         document = document.model_copy(update={"layout": document.layout.model_copy(update={"kind": layout})})
-    document = places.with_streams(document, streams)
+    document = targets.with_streams(document, streams)
     name = places.room_name(room)
     known = places.values(room=name, job=job, pipeline=document.name, started=now)
-    resolved = places.resolve(document, known, root)
+    resolved = targets.resolve(document, known, root)
     return JobOrder(
         id=job,
         room=room,

@@ -9,6 +9,8 @@ from egress.model.document import MAX_BYTES
 from egress.model.errors import RequestError
 from egress.model.pipeline import Pipeline
 from egress.model.problems import did_you_mean, one_of, shown
+from egress.model.secrets import redact_url
+from egress.model.units import bitrate_text, duration_text
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _PACKAGE = Path(__file__).resolve().parent
@@ -25,28 +27,62 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder().glob("*.yaml")))
 
 
-def find(name_or_path: str) -> Path:
+def find(name_or_path: str | Path) -> Path:
     """The file of a pipeline; raises RequestError naming what there is.
 
-    Whatever has a slash or ends like a YAML file is a path; anything else is the name of a shipped pipeline.
+    Whatever is a file, has a slash or ends like a YAML file is a path; anything else names a shipped pipeline.
     """
-    if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
-        return Path(name_or_path)
+    text = str(name_or_path)
+    if "/" in text or text.endswith(_SUFFIXES) or _is_file(text):
+        return Path(text)
     known = names()
-    if name_or_path in known:
-        return folder() / f"{name_or_path}.yaml"
-    message = f"unknown pipeline {shown(name_or_path)}{did_you_mean(name_or_path, known)}; known: {one_of(known)}"
+    if text in known:
+        return folder() / f"{text}.yaml"
+    message = f"unknown pipeline {shown(text)}{did_you_mean(text, known)}; known: {one_of(known)}"
     raise RequestError(f"{message} (or the path of a .yaml file)", (("pipeline", message),))
 
 
-def load(name_or_path: str) -> Pipeline:
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
+
+
+def load(name_or_path: str | Path) -> Pipeline:
     """The pipeline of that name or in that file, checked; raises RequestError with all its problems."""
     path = find(name_or_path)
     try:
         # One byte more than allowed tells a document that is too long without reading a huge file.
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        message = f"cannot read pipeline {path}: {error.strerror or error}"
+    except (OSError, ValueError) as error:
+        message = f"cannot read pipeline {shown(str(path))}: {getattr(error, 'strerror', None) or error}"
         raise RequestError(message, (("pipeline", message),)) from None
     return checking.read(text, str(path))
+
+
+def describe(pipeline: Pipeline) -> str:
+    """What a pipeline will make, in a few lines for people."""
+    video, audio = pipeline.video, pipeline.audio
+    lines = [f"{pipeline.name}: {pipeline.about}".rstrip(": ")]
+    if video is None:
+        lines.append("  picture   none")
+    else:
+        lines.append(
+            f"  picture   {video.size} at {video.fps} per second, {bitrate_text(video.bitrate)} bit/s {video.codec} "
+            f"({video.preset}), a keyframe every {duration_text(video.keyframe)}, layout {pipeline.layout.kind}"
+        )
+    channels = "stereo" if audio.channels == 2 else "mono"
+    lines.append(f"  sound     {audio.codec} {channels}, {audio.rate} Hz, {bitrate_text(audio.bitrate)} bit/s")
+    if pipeline.select.roles is not None:
+        lines.append(f"  who       only the roles {', '.join(pipeline.select.roles)}")
+    for sink in pipeline.sinks:
+        target = redact_url(sink.to) if "://" in sink.to else sink.to
+        lines.append(f"  {sink.kind:<9} {target}{'' if sink.required else '  (the job goes on without it)'}")
+    empty = duration_text(pipeline.stop.empty_for)
+    lines.append(
+        f"  ends      {f'after {empty} without anybody, ' if pipeline.stop.empty_for else ''}"
+        f"at the latest after {duration_text(pipeline.stop.max)}"
+    )
+    return "\n".join(lines)

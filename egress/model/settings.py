@@ -1,0 +1,194 @@
+"""What an installation is set to: default < file < environment < flag, each value checked where it came from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from egress.model.problems import Problem, did_you_mean, one_of, refuse
+from egress.model.secrets import Secret
+
+PREFIX = "EGRESS_"
+CONFIG_VARIABLE = "EGRESS_CONFIG"
+CONFIG_FILE = "egress.toml"
+"""Read from the current folder when no other file is named."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def state_folder() -> Path:
+    """The user's folder for things that must survive a crash but need no backup (XDG base directories)."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state") / "egress"
+
+
+def _folder(value: Any) -> Path:
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("must be a folder")
+    return Path(value).expanduser().absolute()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("must be text of printable characters")
+    return value.strip()
+
+
+def _listen(value: Any) -> str:
+    text = _text(value)
+    _, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not port.isascii() or int(port[:6]) > 65535:
+        raise ValueError("must be HOST:PORT, like 127.0.0.1:8080")
+    return text
+
+
+def _token(value: Any) -> Secret:
+    if not isinstance(value, str) or len(value) < 8 or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be 8 or more ASCII characters without spaces")
+    return Secret(value)
+
+
+def _milliseconds(value: Any) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 20 <= value <= 5000:
+        raise ValueError("must be a whole number of milliseconds, 20 to 5000")
+    return value
+
+
+def _log_level(value: Any) -> str:
+    level = value.upper() if isinstance(value, str) else value
+    if level not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return str(level)
+
+
+def _setting(about: str, parse: Callable[[Any], Any], *, default: str = "", secret: bool = False) -> Any:
+    """A field of Settings; `default` is how the documentation writes its default where it depends on the user."""
+    return {"about": about, "parse": parse, "shown": default, "secret": secret}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Every field is a line of the table in docs/settings.md."""
+
+    spool: Path = field(
+        default_factory=lambda: state_folder() / "spool",
+        metadata=_setting(
+            "Folder unfinished jobs live in until their outputs are in place; survives crashes.",
+            _folder,
+            default="`egress/spool` in `$XDG_STATE_HOME` (`~/.local/state`)",
+        ),
+    )
+    listen: str | None = field(
+        default=None,
+        metadata=_setting(
+            "HOST:PORT where publishers come in by WHIP and viewers watch HLS.",
+            _listen,
+            default="`127.0.0.1:8080` where a command needs it",
+        ),
+    )
+    whip_token: Secret | None = field(
+        default=None,
+        metadata=_setting(
+            "Publishers must present this bearer token; without it whoever reaches the address may publish.",
+            _token,
+            default="none",
+            secret=True,
+        ),
+    )
+    reorder_ms: int = field(
+        default=300,
+        metadata=_setting("How many milliseconds a missing packet is waited for before it is given up.", _milliseconds),
+    )
+    log_level: str = field(
+        default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
+    )
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        config: str | Path | None = None,
+        flags: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """The settings of this process; raises RequestError with every problem and where it came from.
+
+        The file is `config`, else the one EGRESS_CONFIG names, else `egress.toml` in the current folder if there is
+        one. A flag that is None was not given.
+        """
+        environ = os.environ if environ is None else environ
+        path, named = _config_path(config, environ)
+        chosen: dict[str, tuple[str, Any]] = {}
+        problems: list[Problem] = []
+        for key, value in (_read(path) if named or path.is_file() else {}).items():
+            if key in NAMES:
+                chosen[key] = (f"{path}: {key}", value)
+            else:
+                problems.append(
+                    Problem(f"{path}: {key}", f"unknown setting{did_you_mean(key, NAMES)}; known: {one_of(NAMES)}")
+                )
+        for name in NAMES:
+            if environ.get(variable(name)):
+                chosen[name] = (variable(name), environ[variable(name)])
+        for name, value in (flags or {}).items():
+            if name not in NAMES:
+                raise TypeError(f"there is no setting {name!r}")
+            if value is not None:
+                chosen[name] = (flag(name), value)
+        values: dict[str, Any] = {}
+        for name, (source, value) in chosen.items():
+            try:
+                values[name] = _BY_NAME[name].metadata["parse"](value)
+            except ValueError as error:
+                # The value itself is not repeated: it may be a secret in the wrong place.
+                problems.append(Problem(source, str(error)))
+        if problems:
+            raise refuse("settings", problems)
+        return cls(**values)
+
+
+_BY_NAME: Mapping[str, Field[Any]] = {item.name: item for item in fields(Settings)}
+NAMES: tuple[str, ...] = tuple(_BY_NAME)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a setting, where a command has it."""
+    return "--" + name.replace("_", "-")
+
+
+def table() -> tuple[tuple[str, str, str, str], ...]:
+    """For the documentation, one row a setting: name, environment variable, default, what it is for."""
+    rows = []
+    for item in _BY_NAME.values():
+        default = item.metadata["shown"] or (f"`{item.default}`" if item.default is not MISSING else "")
+        about = item.metadata["about"] + (" Secret." if item.metadata["secret"] else "")
+        rows.append((item.name, variable(item.name), default, about))
+    return tuple(rows)
+
+
+def _config_path(config: str | Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The settings file, and whether somebody named it (then it must be there)."""
+    named = config or environ.get(CONFIG_VARIABLE)
+    return (Path(named).expanduser(), True) if named else (Path(CONFIG_FILE), False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise refuse("settings", [Problem(str(path), f"cannot be read: {error.strerror or error}")]) from None
+    except UnicodeDecodeError:
+        raise refuse("settings", [Problem(str(path), "is not UTF-8 text; save it as UTF-8")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise refuse("settings", [Problem(str(path), f"is not TOML: {error}")]) from None

@@ -1,0 +1,93 @@
+"""Settings come from default, file, environment and flag, in that order, and secrets do not show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from egress.model import settings
+from egress.model.errors import RequestError
+from egress.model.settings import Settings
+
+TOKEN = "canary-0123456789"
+
+
+def test_defaults_stand_when_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = Settings.load(environ={})
+    assert made == Settings()
+    assert made.spool == tmp_path / "state" / "egress" / "spool"
+
+
+def test_a_relative_state_folder_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert settings.state_folder() == Path.home() / ".local" / "state" / "egress"
+
+
+def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    file.write_text('spool = "/file"\nreorder_ms = 100\nlisten = "1.2.3.4:1"\n')
+    environ = {"EGRESS_SPOOL": "/env", "EGRESS_REORDER_MS": "200", "EGRESS_LISTEN": ""}
+    made = Settings.load(config=file, environ=environ, flags={"spool": "/flag", "reorder_ms": None})
+    assert (made.spool, made.reorder_ms, made.listen, made.log_level) == (Path("/flag"), 200, "1.2.3.4:1", "WARNING")
+
+
+def test_the_file_is_named_by_flag_or_environment_or_lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("egress.toml").write_text("reorder_ms = 101\n")
+    Path("other.toml").write_text("reorder_ms = 102\n")
+    assert Settings.load(environ={}).reorder_ms == 101
+    assert Settings.load(environ={"EGRESS_CONFIG": "other.toml"}).reorder_ms == 102
+    with pytest.raises(RequestError, match=r"missing\.toml: cannot be read: No such file"):
+        Settings.load(config="missing.toml", environ={})
+
+
+def test_all_problems_are_said_with_where_they_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    file.write_text(f'spol = "/x"\nlisten = 8080\nwhip_token = "{TOKEN[:5]}"\n')
+    environ = {"EGRESS_REORDER_MS": "soon", "EGRESS_LOG_LEVEL": "loud"}
+    with pytest.raises(RequestError) as caught:
+        Settings.load(config=file, environ=environ, flags={"spool": " "})
+    problems = dict(caught.value.problems)
+    assert problems[f"{file}: spol"] == "unknown setting (did you mean 'spool'?); known: " + ", ".join(
+        sorted(settings.NAMES)
+    )
+    assert "20 to 5000" in problems["EGRESS_REORDER_MS"]
+    assert "DEBUG, INFO" in problems["EGRESS_LOG_LEVEL"]
+    assert problems["--spool"] == "must be a folder"
+    assert f"{file}: listen" in problems
+    assert "8 or more" in problems[f"{file}: whip_token"]
+    assert TOKEN[:5] not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["spool = ", "\x00", "spool = 1\nspool = 2\n"])
+def test_a_file_that_is_no_toml_says_so(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    file.write_text(text)
+    with pytest.raises(RequestError, match="is not TOML"):
+        Settings.load(config=file, environ={})
+
+
+@pytest.mark.parametrize("value", ["x", "host:", "host:70000", "host:٣", "", "a\nb:80"])
+def test_a_bad_address_is_refused(value: str) -> None:
+    with pytest.raises(RequestError, match="--listen"):
+        Settings.load(environ={}, flags={"listen": value})
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0", ":80"])
+def test_a_good_address_is_taken(value: str) -> None:
+    assert Settings.load(environ={}, flags={"listen": value}).listen == value
+
+
+def test_a_secret_does_not_show() -> None:
+    made = Settings.load(environ={"EGRESS_WHIP_TOKEN": TOKEN})
+    assert TOKEN not in f"{made} {made!r}"
+    assert made.whip_token is not None
+    assert made.whip_token.reveal() == TOKEN
+
+
+def test_the_table_has_a_row_for_every_setting() -> None:
+    assert [row[0] for row in settings.table()] == list(settings.NAMES)
+    assert all(default and about for _, _, default, about in settings.table())
