@@ -1,0 +1,97 @@
+"""Secrets that do not show: a value that hides itself, addresses and texts with the secret part taken out."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+HIDDEN = "…"
+_TAIL = 4
+_TAIL_FROM = 12
+"""A key shorter than this shows nothing of itself: four letters of it would be too large a part."""
+
+_KEY_SCHEMES = ("rtmp", "rtmps", "srt")
+"""Schemes whose last path component is the stream key."""
+_ALIAS_SCHEMES = ("youtube", "twitch", "facebook", "mux")
+"""Schemes that hold nothing but a stream key: `youtube://KEY`."""
+
+
+class Secret:
+    """A string that never prints itself: repr, str and format show only that there is one; `reveal` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)" if self._value else "Secret(empty)"
+
+    def __str__(self) -> str:
+        return HIDDEN if self._value else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Secret is not pickled; send what reveal() gives over a channel meant for it")
+
+
+def tail(secret: str) -> str:
+    """`…` and, where the secret is long enough, its last four characters, so that a person can tell which it is."""
+    return HIDDEN + (secret[-_TAIL:] if len(secret) >= _TAIL_FROM else "")
+
+
+def redact_url(url: str) -> str:
+    """An address fit for logs and events: no user name, no password, no query values, no stream key.
+
+    `rtmp://host/live/abcdefgh-ijkl` becomes `rtmp://host/live/…ijkl`. Text that is no address is hidden whole.
+    """
+    try:
+        parts = urlsplit(url, allow_fragments=False)
+    except ValueError:
+        return HIDDEN
+    if not parts.scheme or not (parts.netloc or parts.path.startswith("/")):
+        return HIDDEN
+    if parts.scheme in _ALIAS_SCHEMES:
+        return f"{parts.scheme}://{tail((parts.netloc + parts.path).strip('/'))}"
+    path = parts.path
+    if parts.scheme in _KEY_SCHEMES and path.strip("/"):
+        place, _, key = path.rstrip("/").rpartition("/")
+        path = f"{place}/{tail(key)}"
+    return f"{parts.scheme}://{_bare_netloc(parts)}{path}{_query_names(parts.query)}"
+
+
+def redact(text: str, *secrets: str) -> str:
+    """`text` without any of the secrets, wherever they stand in it."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, tail(secret))
+    return text
+
+
+def _bare_netloc(parts: SplitResult) -> str:
+    user, at, host = parts.netloc.rpartition("@")
+    return f"{HIDDEN}@{host}" if at and user else host
+
+
+def _query_names(query: str) -> str:
+    if not query:
+        return ""
+    names = [name for name, value in parse_qsl(query, keep_blank_values=True) if value]
+    return "?" + "&".join(f"{name}={HIDDEN}" for name in names) if names else f"?{HIDDEN}"

@@ -1,0 +1,81 @@
+"""Where an RTMP stream goes: `rtmp(s)://host/app/key` or a provider's name with a key, taken apart and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from egress.model.errors import RequestError
+from egress.model.secrets import redact, redact_url
+
+PROVIDERS = {
+    "youtube": "rtmps://a.rtmps.youtube.com:443/live2/",
+    "twitch": "rtmps://ingest.global-contribute.live-video.net:443/app/",
+    "facebook": "rtmps://live-api-s.facebook.com:443/rtmp/",
+    "mux": "rtmps://global-live.mux.com:443/app/",
+}
+"""What `youtube://KEY` and the like stand for; all of them over TLS."""
+
+SCHEMES = ("rtmp", "rtmps", *PROVIDERS)
+_FORM = "write it like rtmp://host/app/key, rtmps://host/app/key or youtube://KEY"
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class RtmpAddress:
+    """One publishing address. `key` is the whole stream name with its query; `public` may be shown to anyone."""
+
+    tls: bool
+    host: str
+    port: int
+    app: str
+    key: str = field(repr=False)
+    public: str
+
+    @classmethod
+    def parse(cls, url: str) -> RtmpAddress:
+        """Take an address apart; raises RequestError (naming the fix, never the key)."""
+        public = redact_url(url)
+        if _CONTROL.search(url):
+            raise _wrong(public, "holds a space or control character")
+        scheme, _, rest = url.partition("://")
+        if scheme in PROVIDERS:
+            if not rest.strip("/"):
+                raise _wrong(public, "has no stream key")
+            url = PROVIDERS[scheme] + rest.strip("/")
+        try:
+            parts = urlsplit(url, allow_fragments=False)
+            port = parts.port
+        except ValueError as error:
+            raise _wrong(public, redact(str(error), url)) from None
+        if parts.scheme not in ("rtmp", "rtmps"):
+            raise _wrong(public, f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
+        if not parts.hostname:
+            raise _wrong(public, "has no host")
+        if parts.username is not None:
+            raise _wrong(public, "has user:password@, which RTMP servers take as part of the key's query, not there")
+        app, _, name = parts.path.strip("/").rpartition("/")
+        if not app or not name:
+            raise _wrong(public, "has no stream key")
+        tls = parts.scheme == "rtmps"
+        key = f"{name}?{parts.query}" if parts.query else name
+        return cls(tls, parts.hostname, port or (443 if tls else 1935), app, key, public)
+
+    @property
+    def tc_url(self) -> str:
+        """The address without the key, as the `connect` command wants it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme, usual = ("rtmps", 443) if self.tls else ("rtmp", 1935)
+        return f"{scheme}://{host}{'' if self.port == usual else f':{self.port}'}/{self.app}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must not be shown, for `redact`."""
+        name, _, query = self.key.partition("?")
+        values = tuple(value for pair in query.split("&") if len(value := pair.partition("=")[2]) > 5)
+        return tuple(text for text in (self.key, name, query, *values) if len(text) > 3)
+
+
+def _wrong(public: str, problem: str) -> RequestError:
+    return RequestError(f"the RTMP address {public} {problem}; {_FORM}", (("to", problem),))

@@ -1,0 +1,97 @@
+"""How one live destination is doing: when it counts as failed, and when it is tried again. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from egress.model.errors import Blame
+from egress.sinks.backoff import Backoff
+from egress.sinks.rtmp_protocol import Trouble
+
+
+class DestinationState(StrEnum):
+    """What an operator is told."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a destination counts as failed, in seconds (and tries). It is tried again even then."""
+
+    dead: float = 50.0
+    """Without a steady connection for this long: failed. Below a minute by as much as noticing may take."""
+    steady: float = 12.0
+    """Live for this long: steady. Longer than a stall takes to notice, lest a server that only says hello counts."""
+    rejections: int = 3
+
+
+class Destination:
+    """The state of one destination. Times are monotonic seconds, given by the caller."""
+
+    def __init__(self, now: float, backoff: Backoff, patience: Patience) -> None:
+        self.state = DestinationState.CONNECTING
+        self.reason = ""
+        self.code: Trouble | None = None
+        self.retries = 0
+        self.retry_at = now
+        self._backoff = backoff
+        self._patience = patience
+        self._dead_since: float | None = now
+        self._live_since: float | None = None
+        self._rejections = 0
+        self._was_live = False
+
+    @property
+    def blame(self) -> Blame | None:
+        """Who has to mend it: the request where the address or key never worked, ourselves, or the destination."""
+        if self.code is None:
+            return None
+        if self.code is Trouble.SENDER:
+            return Blame.US
+        wrong = self.code in (Trouble.REJECTED, Trouble.DNS) and not self._was_live
+        return Blame.REQUEST if wrong else Blame.DESTINATION
+
+    def live(self, now: float) -> None:
+        """The server has taken the stream."""
+        self.state = DestinationState.LIVE
+        self._live_since = now
+        self._was_live = True
+
+    def lost(self, now: float, code: Trouble, reason: str, idle: float = 0.0) -> None:
+        """The connection ended or did not come about; nothing had gone through for `idle` seconds already."""
+        self.tick(now - idle)
+        self.code, self.reason = code, reason
+        self.retries += 1
+        self._live_since = None
+        if self._dead_since is None:
+            self._dead_since = now - idle
+        self._rejections = self._rejections + 1 if code is Trouble.REJECTED else 0
+        self.retry_at = now if code is Trouble.MOVED and self.retries < 2 else now + self._backoff.next()
+        if self.state is not DestinationState.FAILED:
+            self.state = DestinationState.RETRYING
+        if self._rejections >= self._patience.rejections:
+            self.state = DestinationState.FAILED
+        self.tick(now)
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        if self._live_since is not None:
+            if now - self._live_since >= self._patience.steady and self._dead_since is not None:
+                self._dead_since = None
+                self._rejections = 0
+                self._backoff.reset()
+        elif self._dead_since is not None and now - self._dead_since >= self._patience.dead:
+            self.state = DestinationState.FAILED
+            self.reason = self.reason or "no answer"
+            self.code = self.code or Trouble.TIMEOUT
+
+    def end(self) -> None:
+        """The stream is over; a failed destination stays failed."""
+        if self.state is not DestinationState.FAILED:
+            self.state = DestinationState.ENDED
