@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 Nanos = int
 """Integer nanoseconds. Which origin (monotonic, session, NTP/UTC) is said where it is used."""
@@ -67,6 +68,19 @@ class EncodedFrame:
     report: SenderReport | None = None
     stream: int = 0
     rotation: int = 0
+
+
+class MediaSource(Protocol):
+    """One track's encoded media."""
+
+    async def recv(self) -> EncodedFrame:
+        """The next frame in order; raises EndOfTrack when the track is over."""
+
+    def request_keyframe(self) -> None:
+        """Ask the sender for a keyframe; rate-limited below, so callers may ask freely."""
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters since the track began: packets, bytes, lost, recovered, dropped, frames, plis, nacks."""
 
 
 @dataclass(frozen=True, slots=True)

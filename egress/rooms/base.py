@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 from egress.model.errors import RequestError
-from egress.model.media import EncodedFrame, Size
+from egress.model.media import MediaSource as MediaSource
+from egress.model.media import Size
 from egress.model.room import RoomEvent
 
 
@@ -40,19 +41,6 @@ class Identity:
 
     name: str = "egress"
     options: Mapping[str, str] = field(default_factory=dict)
-
-
-class MediaSource(Protocol):
-    """One track's encoded media."""
-
-    async def recv(self) -> EncodedFrame:
-        """The next frame in order; raises EndOfTrack when the track is over."""
-
-    def request_keyframe(self) -> None:
-        """Ask the sender for a keyframe; rate-limited below, so callers may ask freely."""
-
-    def stats(self) -> Mapping[str, int]:
-        """Counters since the track began: packets, bytes, lost, recovered, dropped, frames, plis, nacks."""
 
 
 class RoomSession(ABC):
