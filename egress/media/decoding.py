@@ -1,0 +1,91 @@
+"""One video track's decoder, and whether what it gives is worth looking at."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+
+from egress.model.media import SECOND, Codec, EncodedFrame, Nanos
+
+CLOCK_RATE = 90_000
+PATIENCE: Nanos = 3 * SECOND // 2
+"""A frozen picture looks better than a smeared one, for so long; some senders give no keyframe when asked."""
+
+_DECODERS = {Codec.VP8: "vp8", Codec.H264: "h264"}
+
+
+class VideoDecoder:
+    """Decodes one track in order, through losses, garbage, new streams and new sizes; used on one thread.
+
+    After a loss or an error pictures are decoded but held back until a keyframe, at most PATIENCE.
+    """
+
+    def __init__(self) -> None:
+        self.decoded = 0
+        self.errors = 0
+        self.undecodable = 0
+        """Frames before the first keyframe, or of a codec we do not decode."""
+        self.broken_since: Nanos | None = None
+        """Since when (session time) pictures cannot be trusted; None while all is well."""
+        self._context: VideoCodecContext | None = None
+        self._stream: tuple[int, Codec] | None = None
+        self._keyed = False
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """Whether only a keyframe makes things well."""
+        return self.broken_since is not None
+
+    def lose(self, now: Nanos) -> None:
+        """Frames were left out on purpose: what follows refers to pictures never decoded."""
+        self._keyed = False
+        self._doubt(now)
+
+    def decode(self, frame: EncodedFrame, now: Nanos) -> list[av.VideoFrame]:
+        """The pictures of one frame that may be shown (mostly one); pts is the RTP count of each."""
+        if self._stream != (frame.stream, frame.codec):
+            self._renew(frame)
+            self._doubt(now)
+        if self._context is None or not (frame.key or self._keyed):
+            self.undecodable += 1
+            self._doubt(now)
+            return []
+        if frame.gap and not frame.key:
+            self._doubt(now)
+        packet = av.Packet(frame.data)
+        packet.pts = frame.rtp
+        packet.time_base = Fraction(1, CLOCK_RATE)
+        try:
+            pictures = self._context.decode(packet)
+        except av.FFmpegError:
+            self.errors += 1
+            self._keyed = self._keyed and not frame.key
+            self._doubt(now)
+            return []
+        self.decoded += len(pictures)
+        if frame.key:
+            self._keyed = True
+            self.broken_since = None
+        if any(picture.is_corrupt for picture in pictures):
+            self._doubt(now)
+        if self.broken_since is not None and now - self.broken_since < PATIENCE:
+            return []
+        return pictures
+
+    def _doubt(self, now: Nanos) -> None:
+        if self.broken_since is None:
+            self.broken_since = now
+
+    def _renew(self, frame: EncodedFrame) -> None:
+        self._stream = (frame.stream, frame.codec)
+        self._keyed = False
+        self._context = None
+        if frame.codec in _DECODERS:
+            context = av.CodecContext.create(_DECODERS[frame.codec], "r")
+            assert isinstance(context, VideoCodecContext)
+            context.thread_count = 1
+            context.flags |= Flags.low_delay
+            self._context = context

@@ -1,0 +1,305 @@
+"""One video track made into pictures: encoded frames wait until they are due, and are decoded just in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import av
+
+from egress.media.decoding import CLOCK_RATE, VideoDecoder
+from egress.media.scaling import Fit, Matrix, Scaler
+from egress.media.shelf import Picture, Shelf
+from egress.media.timeline import TrackTimeline
+from egress.model.clock import SessionClock
+from egress.model.errors import EndOfTrack
+from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos, Size
+
+__all__ = ["Picture", "VideoIntake"]
+
+log = logging.getLogger(__name__)
+
+LEAD: Nanos = 80 * MILLISECOND
+"""Decoding begins this long before a picture's tick: two ticks at 30 fps, against a busy machine."""
+BACKLOG: Nanos = 3 * SECOND
+BACKLOG_FRAMES = 600
+BACKLOG_BYTES = 32_000_000
+HOPELESS: Nanos = 500 * MILLISECOND
+"""A decoder this late does not catch up frame by frame: it goes on at the newest keyframe that is due."""
+STARVED: Nanos = 100 * MILLISECOND
+"""However late everything is, a picture is shown this often."""
+HOLD: Nanos = 5 * SECOND
+"""How long the last good picture of a broken stream stays."""
+ASK_AGAIN: Nanos = 250 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A frame and its session time, once that no longer follows the timeline; `shown`: may become a picture."""
+
+    frame: EncodedFrame
+    at: Nanos | None
+    shown: bool
+
+
+class VideoIntake:
+    """Reads one video track and has the picture of every tick ready in its tile's size.
+
+    A task on `loop` reads; a thread of our own decodes and scales; `picture_at` is called by the tick's thread. The
+    encoded queue is bounded by time (delay + 3 s), count and bytes; when full it goes on at its newest keyframe.
+    """
+
+    def __init__(
+        self,
+        source: MediaSource,
+        timeline: TrackTimeline,
+        clock: SessionClock,
+        *,
+        delay: Nanos,
+        loop: asyncio.AbstractEventLoop,
+        matrix: Matrix | None = None,
+    ) -> None:
+        """`delay` is how long after session time t the tick of t runs; `matrix` is for senders that tag wrongly."""
+        self.error: Exception | None = None
+        self._source = source
+        self._timeline = timeline
+        self._clock = clock
+        self._delay = delay
+        self._loop = loop
+        self._decoder = VideoDecoder()
+        self._scaler = Scaler(matrix)
+        self._change = threading.Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._shelf = Shelf()
+        self._tile: Size | None = None
+        self._fit: Fit = "cover"
+        self._hidden = False
+        self._resize = False
+        self._closing = False
+        self._ended = False
+        self._newest: tuple[av.VideoFrame, Nanos, int] | None = None
+        self._lost_frames = False
+        self._asked: Nanos = -SECOND
+        self._filled: Nanos = 0
+        self._frames = 0
+        self._dropped = 0
+        self._late = 0
+        self._skips = 0
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._work, name=f"intake-{timeline.kind}", daemon=True)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended."""
+        return self._ended
+
+    def start(self) -> None:
+        """Begin to read and decode; called once, on the loop's thread."""
+        self._task = self._loop.create_task(self._read(), name="intake-video")
+        self._thread.start()
+
+    def show(self, size: Size | None, fit: Fit) -> None:
+        """Make pictures for a tile of this even size from now on; None: not shown, so nothing is decoded at all."""
+        with self._change:
+            if size is None:
+                self._hidden = True
+                self._newest = None
+                self._shelf.clear()
+            else:
+                self._resize = self._newest is not None and (size, fit) != (self._tile, self._fit)
+                self._hidden = False
+                self._tile, self._fit = size, fit
+            self._change.notify()
+
+    def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None:
+        """The picture of the tick at session time `at`; `tolerance` is half a tick. None: nothing fit to be seen."""
+        with self._change:
+            if self._hidden:
+                return None
+            picture = self._shelf.pick(at, tolerance)
+            broken = self._decoder.broken_since
+        if picture is None or (broken is not None and at + self._delay - max(broken, picture.at + self._delay) > HOLD):
+            return None
+        return picture
+
+    async def close(self) -> None:
+        """Stop reading and decoding; returns when task and thread have ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        self._timeline.close()
+        with self._change:
+            self._queue.clear()
+            self._shelf.clear()
+            self._newest = None
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters (frames, decoded, errors, dropped by overload or while hidden, late, skipped), queue, timeline_*."""
+        numbers = {
+            "frames": self._frames,
+            "decoded": self._decoder.decoded,
+            "errors": self._decoder.errors,
+            "undecodable": self._decoder.undecodable,
+            "dropped": self._dropped,
+            "keyframe_skips": self._skips,
+            "late": self._late,
+            "skipped": self._shelf.skipped,
+            "waiting": len(self._queue),
+            "waiting_bytes": self._bytes,
+        }
+        return numbers | {f"timeline_{name}": value for name, value in self._timeline.stats().items()}
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._take(await self._source.recv())
+        except EndOfTrack:
+            pass
+        except Exception as error:
+            log.exception("a video track could not be read")
+            self.error = error
+        self._ended = True
+
+    def _take(self, frame: EncodedFrame) -> None:
+        """Queue one frame; those before a break in the timeline keep the times of the line they were sent under."""
+        with self._change:
+            before = self._timeline.line if self._timeline.ready else None
+            epoch = self._timeline.epoch
+            plausible = self._timeline.observe(frame)
+            if before is not None and self._timeline.epoch != epoch:
+                self._queue = deque(
+                    w if w.at is not None else replace(w, at=self._session(before.at(w.frame.rtp))) for w in self._queue
+                )
+            self._frames += 1
+            was_empty = not self._queue
+            self._queue.append(_Waiting(frame, None if plausible else self._session(frame.arrived), plausible))
+            self._bytes += len(frame.data)
+            if self._overfull():
+                self._drop(self._newest_key(len(self._queue)) or len(self._queue))
+            if was_empty:
+                self._change.notify()
+
+    def _overfull(self) -> bool:
+        span = self._queue[-1].frame.arrived - self._queue[0].frame.arrived
+        return span > self._delay + BACKLOG or len(self._queue) > BACKLOG_FRAMES or self._bytes > BACKLOG_BYTES
+
+    def _newest_key(self, among: int) -> int:
+        """Where the newest keyframe among the first frames lies; 0 when there is none to skip to."""
+        return next((index for index in range(among - 1, 0, -1) if self._queue[index].frame.key), 0)
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._bytes -= len(self._queue.popleft().frame.data)
+        self._dropped += count
+        self._skips += 1
+        self._lost_frames = True
+
+    def _session(self, monotonic: Nanos) -> Nanos:
+        return monotonic - self._clock.origin
+
+    def _at(self, waiting: _Waiting) -> Nanos:
+        if waiting.at is not None:
+            return waiting.at
+        return self._session(self._timeline.at(waiting.frame.rtp))
+
+    def _work(self) -> None:
+        try:
+            while (job := self._next()) is not None:
+                if isinstance(job, _Waiting):
+                    self._decode(job)
+                else:
+                    self._render(*job, resized=True)
+        except Exception as error:
+            log.exception("a video track could not be decoded")
+            self.error = error
+            with self._change:
+                self._decoder.lose(self._clock.now())
+
+    def _next(self) -> _Waiting | tuple[av.VideoFrame, Nanos, int] | None:
+        """Wait for something to do: a frame that is due soon, or the newest picture in a new size. None: closing."""
+        with self._change:
+            while not self._closing:
+                if self._resize and self._newest is not None:
+                    self._resize = False
+                    return self._newest
+                if not self._queue:
+                    self._change.wait()
+                    continue
+                early = self._at(self._queue[0]) + self._delay - LEAD - self._clock.now()
+                if early > 0:
+                    self._change.wait(early / SECOND)
+                    continue
+                if early < -LEAD - HOPELESS and (key := self._newest_key(self._due())):
+                    self._drop(key)
+                waiting = self._queue.popleft()
+                self._bytes -= len(waiting.frame.data)
+                return waiting
+            return None
+
+    def _due(self) -> int:
+        """How many waiting frames are due already."""
+        now = self._clock.now() - self._delay
+        for index, waiting in enumerate(self._queue):
+            if self._at(waiting) > now:
+                return index
+        return len(self._queue)
+
+    def _decode(self, waiting: _Waiting) -> None:
+        frame, now = waiting.frame, self._clock.now()
+        if self._hidden:
+            self._dropped += 1
+            self._decoder.lose(now)
+            return
+        if self._lost_frames:
+            self._lost_frames = False
+            self._decoder.lose(now)
+        pictures = self._decoder.decode(frame, now)
+        if self._decoder.wants_keyframe:
+            self._ask_for_keyframe(now)
+        if not pictures or not waiting.shown:
+            return
+        picture = pictures[-1]
+        at = self._at(waiting)
+        if picture.pts is not None:
+            at += (picture.pts - frame.rtp) * SECOND // CLOCK_RATE
+        if at + self._delay < now:
+            self._late += 1
+            with self._change:
+                superseded = self._due() > 0
+            if superseded and now - self._filled < STARVED:
+                return
+        self._filled = now
+        self._render(picture, at, frame.rotation, resized=False)
+
+    def _render(self, picture: av.VideoFrame, at: Nanos, rotation: int, *, resized: bool) -> None:
+        with self._change:
+            tile, fit = self._tile, self._fit
+        frame, source = self._scaler.scale(picture, tile, fit, rotation)
+        with self._change:
+            if self._hidden:
+                return
+            if resized:
+                self._shelf.replace_newest(Picture(frame, at, source))
+            else:
+                self._shelf.put(Picture(frame, at, source))
+                self._newest = (picture, at, rotation)
+            self._resize = self._resize or (tile, fit) != (self._tile, self._fit)
+
+    def _ask_for_keyframe(self, now: Nanos) -> None:
+        if now - self._asked < ASK_AGAIN:
+            return
+        self._asked = now
+        try:
+            self._loop.call_soon_threadsafe(self._source.request_keyframe)
+        except RuntimeError:
+            log.debug("the loop has ended before a keyframe could be asked for")

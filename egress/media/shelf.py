@@ -1,0 +1,88 @@
+"""Pictures of one track that wait for their tick."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import av
+
+from egress.model.media import MILLISECOND, Nanos, Size
+
+ROOM = 8
+HYSTERESIS: Nanos = 10 * MILLISECOND
+"""A 30 fps camera stamps its pictures a few ms early or late; on a 30 fps canvas whose boundary lies just there, each
+such error would repeat one picture and skip the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One decoded picture: `frame` is yuv420p BT.709 limited, sized for its tile; `at` is its session time.
+
+    `source` is the size the sender sent, after rotation.
+    """
+
+    frame: av.VideoFrame
+    at: Nanos
+    source: Size
+
+
+class Shelf:
+    """Decoded pictures in order of time, few of them; picks the one that belongs to a tick. Not locked."""
+
+    def __init__(self) -> None:
+        self.current: Picture | None = None
+        self.skipped = 0
+        """Pictures that were never picked, because a newer one was due as well, or there was no room."""
+        self._waiting: deque[Picture] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def newest(self) -> Picture | None:
+        """The latest picture put here."""
+        return self._waiting[-1] if self._waiting else self.current
+
+    def put(self, picture: Picture) -> None:
+        """Take the next picture; those that lie later than it belong to a time that was given up."""
+        while self._waiting and self._waiting[-1].at >= picture.at:
+            self._waiting.pop()
+            self.skipped += 1
+        if len(self._waiting) >= ROOM:
+            self._waiting.popleft()
+            self.skipped += 1
+        self._waiting.append(picture)
+
+    def replace_newest(self, picture: Picture) -> None:
+        """The newest picture in another size."""
+        if self._waiting:
+            self._waiting[-1] = picture
+        elif self.current is not None:
+            self.current = picture
+
+    def clear(self) -> None:
+        """Forget every picture."""
+        self.current = None
+        self._waiting.clear()
+
+    def pick(self, at: Nanos, tolerance: Nanos) -> Picture | None:
+        """The picture of the tick at session time `at`: the newest that is due `tolerance` (half a tick) later."""
+        count = self._due(at + tolerance, tolerance)
+        self.skipped += max(0, count - 1)
+        for _ in range(count):
+            self.current = self._waiting.popleft()
+        return self.current
+
+    def _due(self, limit: Nanos, tolerance: Nanos) -> int:
+        """How many waiting pictures to take: one a tick wherever that is at most the hysteresis off."""
+        slack = min(HYSTERESIS, tolerance * 3 // 5)
+        count = sum(1 for picture in self._waiting if picture.at <= limit)
+        if count == 0 and self._waiting and self._waiting[0].at <= limit + slack:
+            return 1
+        if count == 2:
+            first, second = self._waiting[0], self._waiting[1]
+            as_slow_as_the_tick = second.at - first.at > tolerance * 3 // 2
+            if as_slow_as_the_tick and second.at > limit - slack:
+                return 1
+        return count

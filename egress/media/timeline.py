@@ -1,0 +1,288 @@
+"""When media happened: RTP counts of many senders brought onto our one monotonic clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from egress.media.regression import ReportLine
+from egress.model.errors import Fault
+from egress.model.media import MILLISECOND, SECOND, EncodedFrame, Nanos, SenderReport
+
+BUCKET: Nanos = SECOND
+BUCKETS = 20
+"""The minimum delay is looked for over the last 20 s: long enough to meet a quiet moment of a jittery network, short
+enough that 100 ppm of skew shifts it by 2 ms only."""
+STEPPED_BUCKETS = 3
+STEPPED_FRAMES = 10
+STEPPED: Nanos = 150 * MILLISECOND
+"""When every frame of 3 s came this much later than the minimum, the path itself has become longer."""
+APART: Nanos = 500 * MILLISECOND
+"""Tracks of one peer whose delays differ by more than this do not count from one NTP clock."""
+FRESH: Nanos = BUCKET * BUCKETS
+SETTLING: Nanos = 300 * MILLISECOND
+"""Nothing of a stream has been presented this soon after its first frame, so its line may still move freely."""
+YOUNG: Nanos = 10 * SECOND
+SLEW_YOUNG = 0.1
+"""In its first 10 s a stream learns its true time from its first reports: 100 ms/s brings lip sync at once."""
+SLEW = 0.005
+"""Later 5 ms/s: as speed this is 0.5 %, a twelfth of a semitone, which nobody hears."""
+SLEW_TIME = 10
+"""A large error is worse than a fast correction: it goes at a tenth of itself per second, if that is more."""
+JUMP: Nanos = SECOND
+PAUSE: Nanos = 2 * SECOND
+"""After so long without a frame nothing is being presented: the line may move freely once more."""
+EARLY: Nanos = SECOND
+EARLY_FRAMES = 5
+LATE: Nanos = 3_500 * MILLISECOND
+LATE_FRAMES = 5
+LATE_FOR: Nanos = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """RTP time against our monotonic clock around one moment: `tick` is ns per RTP count."""
+
+    rtp: int
+    time: Nanos
+    tick: float
+
+    def at(self, rtp: int) -> Nanos:
+        """Our monotonic time of an RTP count."""
+        return self.time + round((rtp - self.rtp) * self.tick)
+
+    def rtp_at(self, time: Nanos) -> float:
+        """The RTP count (fractional) at our monotonic time."""
+        return self.rtp + (time - self.time) / self.tick
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The least delayed frame of one second; kept as a pair, so that its delay can be told anew when reports come."""
+
+    start: Nanos
+    rtp: int
+    arrived: Nanos
+    delay: Nanos
+    frames: int = 1
+
+
+class TrackTimeline:
+    """One track's RTP time -> our monotonic time, through the sender's reports when there are any.
+
+    `observe` is called on one thread, in order of arrival; `at`, `line` and `rtp_at` from any thread.
+    """
+
+    def __init__(self, peer: PeerClock, kind: str, clock_rate: int) -> None:
+        self.kind = kind
+        self.clock_rate = clock_rate
+        self.epoch = 0
+        """Goes up when the line is not the continuation of the line before: a new stream, a restart, a jump."""
+        self.jumps = 0
+        self.restarts = 0
+        self.implausible = 0
+        self._peer = peer
+        self._stream: int | None = None
+        self._reports = ReportLine(clock_rate)
+        self._report: SenderReport | None = None
+        self._reports_from: Nanos = 0
+        self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
+        self._delay: Nanos = 0
+        self._line: Line | None = None
+        self._born: Nanos = 0
+        self._steered: Nanos = 0
+        self._latest: Nanos = 0
+        self._odd: list[EncodedFrame] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one frame was observed."""
+        return self._line is not None
+
+    @property
+    def line(self) -> Line:
+        """The line in force; raises Fault before the first frame."""
+        if self._line is None:
+            raise Fault(f"the time of a {self.kind} track was asked for before its first frame")
+        return self._line
+
+    def at(self, rtp: int) -> Nanos:
+        """When an RTP count happened at the sender, on OUR monotonic clock, the least network delay included."""
+        return self.line.at(rtp)
+
+    def rtp_at(self, time: Nanos) -> float:
+        """The RTP count (fractional) at our monotonic time."""
+        return self.line.rtp_at(time)
+
+    def observe(self, frame: EncodedFrame) -> bool:
+        """Learn from one frame; False when its RTP time is out of all proportion, so that it must not be presented."""
+        if frame.stream != self._stream:
+            self._reports_from = 0
+            self._begin(frame)
+            return True
+        if self._out_of_proportion(frame):
+            self.implausible += 1
+            return False
+        self._learn(frame)
+        self._steer(frame)
+        return True
+
+    def close(self) -> None:
+        """Take no more part in the peer's common offset."""
+        self._peer.forget(self)
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters, and diagnostics: `spread` (of the reports) and `error` (still to be slewed) in ns, `skew` in ppb."""
+        line = self._line
+        return {
+            "reports": self._reports.reports,
+            "rejected": self._reports.rejected,
+            "rebuilt": self._reports.rebuilt,
+            "spread": self._reports.spread,
+            "skew": round(self._reports.skew * 1e9),
+            "error": self._target(line.rtp) - line.time if line is not None else 0,
+            "jumps": self.jumps,
+            "restarts": self.restarts,
+            "implausible": self.implausible,
+        }
+
+    @property
+    def reported(self) -> bool:
+        """Whether at least one sender report ties this track to its sender's clock."""
+        return self._reports.reports > 0
+
+    @property
+    def delay(self) -> Nanos:
+        """Least recent (arrival - sender's time), which holds the difference of both clocks' origins."""
+        return self._delay
+
+    @property
+    def latest(self) -> Nanos:
+        """When the newest frame arrived."""
+        return self._latest
+
+    def _begin(self, frame: EncodedFrame) -> None:
+        self._stream = frame.stream
+        self._odd = []
+        self._reports.clear()
+        self._buckets.clear()
+        self._line = None
+        self._report = None
+        self._born = frame.arrived
+        self.epoch += 1
+        self._learn(frame)
+        self._steer(frame)
+
+    def _out_of_proportion(self, frame: EncodedFrame) -> bool:
+        """Whether a frame claims a time it cannot have; a sender that keeps to such times is followed afresh."""
+        lateness = frame.arrived - self.line.at(frame.rtp)
+        if -EARLY <= lateness <= LATE:
+            self._odd = []
+            return False
+        if self._odd and abs(self._nominal(frame) - self._nominal(self._odd[-1])) > SECOND:
+            self._odd = []
+        self._odd.append(frame)
+        first = self._odd[0]
+        if lateness < 0:
+            persistent = len(self._odd) >= EARLY_FRAMES
+        else:
+            persistent = len(self._odd) >= LATE_FRAMES and frame.arrived - first.arrived >= LATE_FOR
+            del self._odd[1:-LATE_FRAMES]
+        if not persistent:
+            return True
+        self.restarts += 1
+        self._reports_from = frame.arrived
+        self._begin(frame)
+        return False
+
+    def _nominal(self, frame: EncodedFrame) -> Nanos:
+        return frame.arrived - frame.rtp * SECOND // self.clock_rate
+
+    def _learn(self, frame: EncodedFrame) -> None:
+        self._latest = max(self._latest, frame.arrived)
+        report = frame.report
+        if report is not None and report != self._report and report.arrived >= self._reports_from:
+            self._report = report
+            self._reports.add(report)
+            for bucket in self._buckets:
+                bucket.delay = bucket.arrived - self._reports.ntp(bucket.rtp)
+        delay = frame.arrived - self._reports.ntp(frame.rtp)
+        last = self._buckets[-1] if self._buckets else None
+        if last is None or frame.arrived - last.start >= BUCKET:
+            self._buckets.append(_Bucket(frame.arrived, frame.rtp, frame.arrived, delay))
+            self._drop_old(frame.arrived)
+        else:
+            last.frames += 1
+            if delay < last.delay:
+                last.rtp, last.arrived, last.delay = frame.rtp, frame.arrived, delay
+        self._delay = min(bucket.delay for bucket in self._buckets)
+
+    def _drop_old(self, now: Nanos) -> None:
+        while now - self._buckets[0].start > FRESH:
+            self._buckets.popleft()
+        if len(self._buckets) <= STEPPED_BUCKETS:
+            return
+        full = list(self._buckets)[-1 - STEPPED_BUCKETS : -1]
+        least = min(bucket.delay for bucket in full)
+        if sum(b.frames for b in full) >= STEPPED_FRAMES and least - self._delay > STEPPED:
+            self._buckets = deque((*full, self._buckets[-1]), BUCKETS)
+
+    def _target(self, rtp: int) -> Nanos:
+        return self._reports.ntp(rtp) + self._peer.offset(self)
+
+    def _steer(self, frame: EncodedFrame) -> None:
+        """Move the line in force towards what is now known to be right."""
+        tick = SECOND / self.clock_rate * (1.0 + self._reports.skew)
+        want = self._target(frame.rtp)
+        age = frame.arrived - self._born
+        passed = max(0, frame.arrived - self._steered)
+        self._steered = frame.arrived
+        if passed > PAUSE:
+            self._born, age = frame.arrived, 0
+        if self._line is None or age < SETTLING:
+            self._line = Line(frame.rtp, want, tick)
+            return
+        have = self._line.at(frame.rtp)
+        error = want - have
+        if abs(error) > JUMP:
+            self.jumps += 1
+            self.epoch += 1
+            self._line = Line(frame.rtp, want, tick)
+            return
+        speed = max(SLEW_YOUNG if age < YOUNG else SLEW, abs(error) / SLEW_TIME / SECOND)
+        step = round(speed * min(SECOND, passed))
+        self._line = Line(frame.rtp, have + max(-step, min(step, error)), tick)
+
+
+class PeerClock:
+    """One peer's clock against ours: equal sender's time is equal time for us, on every track of the peer."""
+
+    def __init__(self) -> None:
+        self._tracks: list[TrackTimeline] = []
+
+    def track(self, kind: str, clock_rate: int) -> TrackTimeline:
+        """A timeline for one more track of this peer."""
+        timeline = TrackTimeline(self, kind, clock_rate)
+        self._tracks.append(timeline)
+        return timeline
+
+    def forget(self, timeline: TrackTimeline) -> None:
+        """Leave a track out from now on."""
+        if timeline in self._tracks:
+            self._tracks.remove(timeline)
+
+    def offset(self, track: TrackTimeline) -> Nanos:
+        """What to add to a track's sender time: the least delay of all the peer's tracks that share its clock.
+
+        Sharing is what makes lip sync: what one track is delayed more than another (an encoder, a pacer) is not part of
+        when it happened. Tracks further apart than half a second cannot share a clock, and stand on their own.
+        """
+        least = track.delay
+        if not track.reported:
+            return least
+        for other in self._tracks:
+            fresh = abs(other.latest - track.latest) < FRESH
+            if other.reported and fresh and abs(other.delay - track.delay) <= APART:
+                least = min(least, other.delay)
+        return least
