@@ -26,6 +26,10 @@ const publisher = {
   errors: [],
   start,
   stop,
+  info() {
+    const { state, resource, attempts, codec, bitrate, frames, errors } = publisher;
+    return { state, resource, attempts, codec, bitrate, frames, errors };
+  },
 };
 window.publisher = publisher;
 

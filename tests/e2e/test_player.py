@@ -1,0 +1,75 @@
+"""The watch page in a real Chromium plays what the origin serves, live and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from egress.web.app import create_app
+from egress.web.origin import Origin
+from egress.web.server import WebServer
+from tests.browser import chromium, watch
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as made:
+        yield made
+
+
+def make_vod(folder: Path) -> None:
+    """Ten seconds of test picture and tone as fMP4 HLS with a separate audio rendition."""
+    folder.mkdir(parents=True)
+    command = [
+        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"),
+        *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "10"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", "-ac", "2"),
+        *("-f", "hls", "-hls_segment_type", "fmp4", "-hls_time", "2", "-hls_playlist_type", "vod"),
+        *("-master_pl_name", "index.m3u8", "-var_stream_map", "v:0,agroup:a a:0,agroup:a"),
+        *("-hls_fmp4_init_filename", "init-%v.mp4", "-hls_segment_filename", str(folder / "s%v-%d.m4s")),
+        str(folder / "v%v.m3u8"),
+    ]
+    subprocess.run(command, check=True)
+
+
+async def test_plays_a_recording_with_sound(browser: Browser, tmp_path: Path) -> None:
+    await asyncio.to_thread(make_vod, tmp_path / "hls")
+    app = create_app(origins={"talk": Origin(tmp_path / "hls")}, whip=lambda room: None)
+    async with WebServer(app) as server:
+        tab = await watch(browser, f"{server.url}/live/talk/")
+        await tab.until("playing", lambda told: told.get("time", 0) > 2 and told["audioBytes"] > 10_000)
+        told = await tab.told()
+        assert (told["width"], told["height"]) == (640, 360)
+        assert told["state"] == "recording" and not told["live"]
+        assert told["muted"] and await tab.page.locator("#unmute").is_visible()
+        await tab.page.locator("#unmute").click()
+        assert not (await tab.told())["muted"]
+        await tab.page.evaluate("window.player.video.currentTime = 9")
+        await tab.until("the end", lambda told: told["state"] == "ended")
+        assert not tab.complaints and not (await tab.told())["errors"]
+
+
+async def test_waits_for_a_stream_that_has_not_begun(browser: Browser, tmp_path: Path) -> None:
+    app = create_app(origins={"talk": Origin(tmp_path / "hls")}, whip=lambda room: None)
+    async with WebServer(app) as server:
+        tab = await watch(browser, f"{server.url}/live/talk/")
+        await tab.until("waiting", lambda told: told.get("state") == "starting")
+        await asyncio.to_thread(make_vod, tmp_path / "making")
+        (tmp_path / "making").rename(tmp_path / "hls")
+        told = await tab.until("playing", lambda told: told["time"] > 0.5)
+        assert told["errors"] == []
+
+
+@pytest.mark.parametrize("path", ["/live/nothing/", "/live/nothing/index.m3u8"])
+async def test_a_stream_that_does_not_exist_is_said_so(browser: Browser, path: str) -> None:
+    async with WebServer(create_app(origins={}, whip=lambda room: None)) as server:
+        page = await browser.new_page()
+        answer = await page.goto(server.url + path)
+        assert answer is not None and answer.status == 404
+        assert "no live stream called 'nothing'" in await page.content()
