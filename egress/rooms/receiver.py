@@ -1,0 +1,342 @@
+"""One received track: its RTP streams, keyframe requests, silence, and the bounded queue its taker reads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from egress.model.clock import monotonic
+from egress.model.errors import EndOfTrack
+from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame, Nanos
+from egress.rooms.rtcp import ReportBlock, SenderInfo
+from egress.rooms.rtp import RtpPacket
+from egress.rooms.sdp import ORIENTATION, Format, Plan
+from egress.rooms.stream import RtpStream
+
+_log = logging.getLogger(__name__)
+
+VIDEO_FRAMES, VIDEO_BYTES = 256, 16 << 20
+"""What a video track keeps for a slow taker before it skips to a keyframe."""
+AUDIO_FRAMES = 100
+"""What an audio track keeps (2 s of 20 ms packets) before the oldest is lost."""
+_PLI_APART: Nanos = 300 * MILLISECOND
+_PLI_RETRY: Nanos = 500 * MILLISECOND
+_PLI_RETRY_MOST: Nanos = 4 * SECOND
+_JOIN_PATIENCE: Nanos = 150 * MILLISECOND
+_HOLD_UNASKED: Nanos = 100 * MILLISECOND
+_TAKEOVER: Nanos = 500 * MILLISECOND
+_COUNTERS = ("packets", "bytes", "lost", "recovered", "late", "malformed", "incomplete", "restarts")
+
+
+class Feedback(Protocol):
+    """How a track talks back to its sender."""
+
+    def nack(self, ssrc: int, sequences: list[int]) -> None:
+        """Ask for packets again."""
+
+    def pli(self, ssrc: int) -> None:
+        """Ask for a keyframe."""
+
+
+class FrameQueue:
+    """Frames between a track and its one taker, owned by the track.
+
+    When it is full: audio loses its oldest frame; video goes on with the newest keyframe waiting, or takes nothing
+    until the next one comes. Every frame lost is counted in `dropped`, and the frame after the loss says `gap`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._video = kind == "video"
+        self._frames: deque[EncodedFrame] = deque()
+        self._bytes = 0
+        self._skipping = False
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, frame: EncodedFrame) -> bool:
+        """Keep a frame; False when a keyframe is needed before anything can be kept again."""
+        if self._skipping and not frame.key:
+            self.dropped += 1
+            return False
+        if self._skipping:
+            self._skipping = False
+            frame = _after_gap(frame)
+        self._frames.append(frame)
+        self._bytes += len(frame.data)
+        if not self._video:
+            if len(self._frames) > AUDIO_FRAMES:
+                self._drop(1)
+            return True
+        if len(self._frames) <= VIDEO_FRAMES and self._bytes <= VIDEO_BYTES:
+            return True
+        keys = [index for index, kept in enumerate(self._frames) if kept.key and index]
+        self._drop(keys[-1] if keys else len(self._frames))
+        self._skipping = not self._frames
+        return not self._skipping
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._bytes -= len(self._frames.popleft().data)
+        self.dropped += count
+        if self._frames:
+            self._frames[0] = _after_gap(self._frames[0])
+
+    def get(self) -> EncodedFrame:
+        """The oldest frame; raises IndexError when there is none."""
+        frame = self._frames.popleft()
+        self._bytes -= len(frame.data)
+        return frame
+
+
+def _after_gap(frame: EncodedFrame) -> EncodedFrame:
+    return EncodedFrame(
+        frame.codec,
+        frame.data,
+        frame.rtp,
+        frame.arrived,
+        frame.key,
+        True,
+        frame.report,
+        frame.stream,
+        frame.rotation,
+    )
+
+
+class ReceivedTrack:
+    """One track as received (a MediaSource): one taker awaits `recv`; everything runs on the peer's event loop.
+
+    `codec` is None until it is known. `on_active`, if set, is called with False when no packet has come for a while
+    or the sender said BYE, and with True when packets come again. `ended` is final.
+    """
+
+    def __init__(self, plan: Plan, feedback: Feedback, *, hold: Nanos, silence: Nanos) -> None:
+        section = plan.section
+        self.mid = section.mid
+        self.kind: Literal["audio", "video"] = "audio" if section.kind == "audio" else "video"
+        self.msid = section.msid
+        self.ended = False
+        self.active = False
+        self.on_active: Callable[[bool], None] | None = None
+        self._feedback = feedback
+        self._hold = hold
+        self._silence = silence
+        self._queue = FrameQueue(self.kind)
+        self._waiter: asyncio.Future[None] | None = None
+        self._stream: RtpStream | None = None
+        self._stream_id = 0
+        self._last_packet: Nanos = 0
+        self._key_wanted = False
+        self._pli_at: Nanos = 0
+        self._pli_wait = _PLI_RETRY
+        self._before = dict.fromkeys(_COUNTERS, 0)
+        self._plis = self._nacks = self._frames = self._undecodable = self._foreign = self._errors = 0
+        self.adopt(plan)
+
+    def adopt(self, plan: Plan) -> None:
+        """What was negotiated for this track, at first and at each renegotiation."""
+        self._formats: Mapping[int, Format] = plan.formats
+        self._extensions = plan.extensions
+        self._repairs = plan.section.repairs
+        self._declared = tuple(ssrc for ssrc in plan.section.ssrcs if ssrc not in plan.section.repairs)
+        self._asks = any("nack" in f.feedback for f in plan.formats.values() if f.codec)
+        codecs = {f.codec for f in plan.formats.values() if f.codec}
+        self._only_codec = codecs.pop() if len(codecs) == 1 else None
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec of what comes; None until it is known."""
+        return (self._stream.codec if self._stream else None) or self._only_codec
+
+    @property
+    def ssrc(self) -> int | None:
+        """The SSRC being received; None before the first packet."""
+        return self._stream.ssrc if self._stream else None
+
+    @property
+    def restless(self) -> bool:
+        """Whether packets are missing, so that `tick` should be called soon."""
+        return self._stream is not None and self._stream.holes
+
+    async def recv(self) -> EncodedFrame:
+        """The next frame in order; raises EndOfTrack once the track has ended and all frames are taken."""
+        while not len(self._queue):
+            if self.ended:
+                raise EndOfTrack(self.mid)
+            if self._waiter is not None:
+                raise RuntimeError("a track has one taker: recv is being awaited already")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._queue.get()
+
+    def request_keyframe(self) -> None:
+        """Ask for a keyframe, repeatedly until one comes; as often as one likes."""
+        if self.kind == "video" and not self.ended:
+            self._key_wanted = True
+            self._ask_key(monotonic(), _PLI_APART)
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters since the track began, and how many frames wait."""
+        now = self._stream.stats() if self._stream else {}
+        return {name: count + now.get(name, 0) for name, count in self._before.items()} | {
+            "frames": self._frames,
+            "dropped": self._queue.dropped,
+            "waiting": len(self._queue),
+            "undecodable": self._undecodable,
+            "foreign": self._foreign,
+            "errors": self._errors,
+            "plis": self._plis,
+            "nacks": self._nacks,
+        }
+
+    def handle(self, packet: RtpPacket) -> None:
+        """A packet of this track; nothing in it can make this raise."""
+        try:
+            self._handle(packet)
+        except Exception:
+            self._errors += 1
+            if self._errors == 1:
+                _log.exception("track %s: a packet could not be handled", self.mid)
+
+    def _handle(self, packet: RtpPacket) -> None:
+        if self.ended:
+            return
+        chosen = self._formats.get(packet.payload_type)
+        if chosen is None:
+            self._foreign += 1
+            return
+        stream = self._stream
+        if chosen.codec is None:
+            apt = chosen.repairs
+            if stream is None or apt is None or not packet.payload:
+                return
+            if self._repairs.get(packet.ssrc, stream.ssrc) == stream.ssrc:
+                stream.add(packet.original(apt, stream.ssrc), repair=True)
+            return
+        if stream is None or packet.ssrc != stream.ssrc:
+            stream = self._switch(packet, chosen)
+            if stream is None:
+                return
+        self._last_packet = packet.arrived
+        if not self.active:
+            self._set_active(True)
+        stream.add(packet)
+
+    def _switch(self, packet: RtpPacket, chosen: Format) -> RtpStream | None:
+        before = self._stream
+        if before is not None:
+            declared = packet.ssrc in self._declared and before.ssrc not in self._declared
+            if not declared and packet.arrived - self._last_packet < _TAKEOVER:
+                self._foreign += 1
+                return None
+            self._keep(before)
+        hold = self._hold if self._asks else min(self._hold, _HOLD_UNASKED)
+        self._stream = RtpStream(
+            packet.ssrc,
+            {number: found for number, found in self._formats.items() if found.codec},
+            self._emit,
+            self._hole,
+            clock_rate=chosen.clock_rate,
+            hold=hold,
+            orientation=self._extensions.get(ORIENTATION, 0) if self.kind == "video" else 0,
+        )
+        self._pli_at = packet.arrived - _PLI_RETRY + _JOIN_PATIENCE
+        self._pli_wait = _PLI_RETRY
+        self._key_wanted = self.kind == "video"
+        return self._stream
+
+    def _keep(self, stream: RtpStream) -> None:
+        for name, count in stream.stats().items():
+            self._before[name] += count
+
+    def _emit(self, frame: EncodedFrame) -> None:
+        if self.kind == "video":
+            now = frame.arrived
+            if frame.stream != self._stream_id and not frame.key:
+                # Joined in the middle: nothing can be decoded before the first keyframe.
+                self._undecodable += 1
+                self._key_wanted = True
+                self._ask_key(now, _PLI_APART if self._plis else 0)
+                return
+            if frame.key:
+                self._key_wanted = False
+                self._pli_wait = _PLI_RETRY
+            elif frame.gap:
+                self._key_wanted = True
+                self._ask_key(now, _PLI_APART)
+        self._stream_id = frame.stream
+        self._frames += 1
+        if not self._queue.put(frame):
+            self._key_wanted = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _hole(self) -> None:
+        if self.kind == "video":
+            self._key_wanted = True
+            self._ask_key(monotonic(), _PLI_APART)
+
+    def _ask_key(self, now: Nanos, apart: Nanos) -> None:
+        if self._stream is not None and self.active and now - self._pli_at >= apart:
+            self._pli_at = now
+            self._plis += 1
+            self._feedback.pli(self._stream.ssrc)
+
+    def report(self, info: SenderInfo, arrived: Nanos) -> None:
+        """A sender report came for an SSRC of this track."""
+        if self._stream is not None and info.ssrc == self._stream.ssrc:
+            self._stream.report(info, arrived)
+
+    def bye(self, ssrc: int) -> None:
+        """The sender has stopped this SSRC; it may come back, so the track does not end."""
+        if self._stream is not None and ssrc == self._stream.ssrc and self.active:
+            self._set_active(False)
+
+    def tick(self, now: Nanos, rtt: Nanos) -> None:
+        """Do what is due: give up, ask again, notice silence. Called often while `restless`, else now and then."""
+        stream = self._stream
+        if stream is None or self.ended:
+            return
+        try:
+            if stream.holes:
+                stream.expire(now)
+                if self._asks and (missing := stream.to_ask(now, rtt)):
+                    self._nacks += 1
+                    self._feedback.nack(stream.ssrc, missing)
+        except Exception:
+            self._errors += 1
+            _log.exception("track %s: missing packets could not be dealt with", self.mid)
+        if self.active and now - self._last_packet > self._silence:
+            self._set_active(False)
+        if self._key_wanted and self.active and now - self._pli_at >= self._pli_wait:
+            self._pli_wait = min(2 * self._pli_wait, _PLI_RETRY_MOST)
+            self._ask_key(now, 0)
+
+    def block(self, now: Nanos) -> ReportBlock | None:
+        """What the next receiver report says about this track; None while there is nothing to say."""
+        return self._stream.reception.block(now) if self._stream and self.active else None
+
+    def _set_active(self, active: bool) -> None:
+        self.active = active
+        if self.on_active is not None:
+            try:
+                self.on_active(active)
+            except Exception:
+                _log.exception("track %s: on_active failed", self.mid)
+
+    def end(self) -> None:
+        """No more media will come; frames that wait can still be taken."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.active:
+            self._set_active(False)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
