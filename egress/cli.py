@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seconds", type=float, default=20, metavar="S", help="default: %(default)s")
     demo.add_argument("--out", type=Path, default=Path("egress-demo"), metavar="DIR", help="default: %(default)s")
     demo.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
-    demo.add_argument("--pipeline", default="archive-everything", metavar="NAME", help="default: %(default)s")
+    demo.add_argument("--pipeline", default="live-hls", metavar="NAME", help="default: %(default)s")
     demo.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="what participants send")
     demo.add_argument("--serve", action="store_true", help="keep a page up that plays the HLS")
     demo.add_argument("--listen", metavar="HOST:PORT", help="where to serve, default: 127.0.0.1:8080 with --serve")

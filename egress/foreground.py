@@ -17,7 +17,7 @@ from egress.model.order import JobOrder
 from egress.model.pipeline import HlsDoc
 from egress.web.app import create_app
 from egress.web.origin import Origin
-from egress.web.server import serve
+from egress.web.server import WebServer
 
 Event = dict[str, Any]
 
@@ -71,9 +71,10 @@ class Foreground:
             if self._listen is None:
                 return await self._whole(beside, after)
             app = create_app(origins=self._origins, whip=lambda room: self._whip if room == self.room_name else None)
-            async with serve(app, *self._listen) as url:
-                self.url = url
-                self._on_event({"type": "listening", "url": url, "room": self.room_name})
+            host, port = self._listen
+            async with WebServer(app, host=host, port=port) as server:
+                self.url = server.url
+                self._on_event({"type": "listening", "url": server.url, "room": self.room_name})
                 return await self._whole(beside, after)
 
     async def interrupted(self) -> None:

@@ -11,6 +11,7 @@ from egress import pipelines
 from egress.model import places, registry, targets
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
+from egress.model.pipeline import HlsDoc, Pipeline, RtmpDoc
 
 MILLISECOND = 1_000_000
 
@@ -32,10 +33,12 @@ def make_order(
     reorder: int = 300 * MILLISECOND,
     renamed: Mapping[str, str] | None = None,
     layout: str | None = None,
+    manifest: str | None = None,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
-    `renamed` gives sinks of a kind another place than the pipeline says.
+    `renamed` gives sinks of a kind another place than the pipeline says; `manifest` names the manifest, which else
+    stands beside the first file.
     """
     check_room(room)
     if seconds is not None and seconds <= 0:
@@ -64,7 +67,7 @@ def make_order(
         title=f"{name} {now:%Y-%m-%d %H:%M} UTC",
         pipeline=resolved,
         folder=str(spool.absolute() / job),
-        manifest=str(root.absolute() / "manifest.json"),
+        manifest=str(root.absolute() / manifest if manifest else manifest_of(resolved, root.absolute(), job)),
         seconds=seconds,
         whip_token=whip_token,
         reorder=reorder,
@@ -86,3 +89,13 @@ def check_room(room: str) -> None:
             f"room: nothing serves {scheme!r} rooms; an address begins with one of: {listing}",
             (("room", f"unknown scheme {scheme!r}; use one of: {listing}"),),
         )
+
+
+def manifest_of(pipeline: Pipeline, root: Path, job: str) -> Path:
+    """Beside the first file, inside the first folder, or under the job's own name when only streams are made."""
+    for sink in pipeline.sinks:
+        if isinstance(sink, HlsDoc):
+            return Path(sink.to) / "manifest.json"
+        if not isinstance(sink, RtmpDoc):
+            return Path(sink.to).with_suffix(".manifest.json")
+    return root / f"{job}.manifest.json"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from egress.media.intake import VideoIntake
-from egress.media.programme import Programme, Scene
+from egress.media.programme import PictureSource, Programme, Scene
 from egress.media.sound import AudioIntake
 from egress.media.timeline import PeerClock
 from egress.model import registry
@@ -115,14 +115,13 @@ class Stage:
         self.ever_published = True
         source = self._visit.source(track.id)
         timeline = self._peer_clocks[track.peer].track(track.kind, CLOCK_RATE[track.kind])
-        intake: VideoIntake | AudioIntake
+        delay, loop = self._pipeline.delay, asyncio.get_running_loop()
         if track.kind == "audio":
-            intake = self._sounds[track.id] = AudioIntake(source, timeline, self._clock, delay=self._pipeline.delay)
+            sound = self._sounds[track.id] = AudioIntake(source, timeline, self._clock, delay=delay, loop=loop)
+            sound.start()
         elif self._pipeline.video is not None:
-            intake = self._videos[track.id] = VideoIntake(source, timeline, self._clock, delay=self._pipeline.delay)
-        else:
-            return
-        intake.start()
+            video = self._videos[track.id] = VideoIntake(source, timeline, self._clock, delay=delay, loop=loop)
+            video.start()
 
     def _drop(self, track_id: str, *, linger: Nanos | None = None) -> None:
         intake = self._videos.pop(track_id, None) or self._sounds.pop(track_id, None)
@@ -152,7 +151,8 @@ class Stage:
             ),
         )
         tiles = tuple(self._layout(shown, self._pipeline.video.size, self._pipeline.layout))
-        self._programme.show(Scene(tiles, MappingProxyType(dict(self._videos)), sounds), now)
+        pictures: Mapping[str, PictureSource] = MappingProxyType({**self._videos})
+        self._programme.show(Scene(tiles, pictures, sounds), now)
         wanted = {tile.track: Size(tile.box.width, tile.box.height) for tile in tiles if tile.track is not None}
         for track_id in self._videos:
             await self._visit.want(track_id, wanted.get(track_id))

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         reorder=settings.reorder_ms * MILLISECOND,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
+        manifest="manifest.json",
     )
     job = Foreground(
         order,

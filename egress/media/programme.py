@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder, VideoEncoder
 from egress.media.intake import Picture
-from egress.media.layout import Tile
+from egress.media.layout import Fit, Tile
 from egress.media.mixer import Mixer
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError
@@ -31,7 +31,7 @@ AUDIO_ONLY_TICK = 50
 class PictureSource(Protocol):
     """What a tile shows."""
 
-    def show(self, size: Size | None, fit: str) -> None: ...
+    def show(self, size: Size | None, fit: Fit) -> None: ...
 
     def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None: ...
 
@@ -175,9 +175,10 @@ class Programme:
         if due is None:
             return
         self._scene = due
-        for tile in due.tiles:
-            if tile.track is not None and tile.track in due.pictures:
-                due.pictures[tile.track].show(Size(tile.box.width, tile.box.height), tile.fit)
+        shown = {tile.track: tile for tile in due.tiles}
+        for track, source in due.pictures.items():
+            tile = shown.get(track)
+            source.show(None if tile is None else tile.box.size, "cover" if tile is None else tile.fit)
         if self._compositor is not None:
             self._compositor.arrange(due.tiles)
 

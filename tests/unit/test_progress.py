@@ -1,0 +1,55 @@
+import io
+
+from egress.foreground import Ending
+from egress.progress import Progress, summary
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def alive(elapsed, **more):
+    return {"type": "alive", "elapsed": elapsed, "ticks": int(elapsed * 30), "bytes": int(elapsed * 375_000), **more}
+
+
+def test_on_a_terminal_one_line_is_rewritten():
+    out = Terminal()
+    progress = Progress(out)
+    progress(alive(1.0, participants=4))
+    progress(alive(2.0, participants=4, late=1, repeated=2, intake={"dropped": 3}))
+    progress.end()
+    text = out.getvalue()
+    assert "\n" not in text
+    assert "30.0 fps   3.00 Mbit/s  4 participants  6 dropped" in text
+
+
+def test_without_a_terminal_a_line_every_few_seconds():
+    out = io.StringIO()
+    progress = Progress(out)
+    for second in range(1, 12):
+        progress(alive(float(second)))
+    assert len(out.getvalue().splitlines()) == 2
+
+
+def test_room_events_and_failures_get_a_line_of_their_own():
+    out = io.StringIO()
+    progress = Progress(out)
+    progress({"type": "room", "event": "joined", "peer": "Ada"})
+    progress({"type": "warning", "message": "Ada sends VP9"})
+    progress({"type": "sink", "sink": "mp4 a.mp4", "state": "failed", "reason": "disk full"})
+    progress({"type": "destination", "to": "rtmp://host/live/…abcd", "state": "failed", "reason": "refused"})
+    assert out.getvalue().splitlines() == [
+        "  Ada joined",
+        "  warning: Ada sends VP9",
+        "  mp4 a.mp4 failed: disk full",
+        "  rtmp://host/live/…abcd failed: refused",
+    ]
+
+
+def test_the_summary_lists_what_was_made_also_by_recovery():
+    row = {"kind": "mp4", "location": "/out/a.mp4", "size": 12_300_000, "duration": 75.5}
+    ended = summary(Ending("finished", "asked to stop", {"artifacts": [row]}))
+    assert ended.splitlines() == ["finished: asked to stop", "  mp4  00:01:15.5  12.3 MB  /out/a.mp4"]
+    died = summary(Ending("failed", "the worker died", {}, ({"artifacts": [row]},)))
+    assert "12.3 MB" in died
