@@ -55,39 +55,41 @@ def draw(luma: Luma, counter: int, person: int) -> None:
         luma[ys[row] : ys[row + 1], xs[0] : xs[-1]] = np.where(bits, _WHITE, _BLACK).astype(np.uint8)[across]
 
 
-def read(
-    luma: Luma, x: float = 0.0, y: float = 0.0, width: float | None = None, height: float | None = None
-) -> Reading | None:
-    """Read the code of a picture that lies at (x, y) with this size in a luma plane, partly outside it perhaps.
+class Window:
+    """Reads the code of pictures that always lie at the same place of a luma plane, perhaps partly outside it.
 
-    None when there is no code, or it is too blurred to be sure of.
+    `x`, `y`, `width`, `height` say where the whole picture lies; `shape` is the plane's (height, width).
     """
-    width = float(luma.shape[1]) if width is None else width
-    height = float(luma.shape[0]) if height is None else height
-    means = np.empty((_ROWS, COLUMNS))
-    cell_width, cell_height = WIDTH * width / COLUMNS, HEIGHT * height / _ROWS
-    for row in range(_ROWS):
-        top = y + TOP * height + row * cell_height
-        first, last = _inner(top, cell_height)
-        for column in range(COLUMNS):
-            left, right = _inner(x + LEFT * width + column * cell_width, cell_width)
-            if first < 0 or left < 0 or last > luma.shape[0] or right > luma.shape[1]:
-                return None
-            means[row, column] = luma[first:last, left:right].mean()
-    contrast = np.concatenate((means[0] - means[1], means[2] - means[3]))
-    margin = float(np.abs(contrast).min())
-    if margin < _CLEAR:
-        return None
-    word = 0
-    for bit in contrast > 0:
-        word = word << 1 | int(bit)
-    value, check = word >> CHECK_BITS, word & ((1 << CHECK_BITS) - 1)
-    if check != _check(value):
-        return None
-    return Reading(value >> PERSON_BITS, value & ((1 << PERSON_BITS) - 1), margin)
+
+    def __init__(self, shape: tuple[int, int], x: float, y: float, width: float, height: float) -> None:
+        inner = np.array((0.3, 0.5, 0.7))
+        xs = x + width * (LEFT + WIDTH * (np.arange(COLUMNS)[:, None] + inner) / COLUMNS)
+        ys = y + height * (TOP + HEIGHT * (np.arange(_ROWS)[:, None] + inner) / _ROWS)
+        columns, rows = np.floor(xs).astype(int), np.floor(ys).astype(int)
+        self._inside = bool(
+            rows.min() >= 0 and rows.max() < shape[0] and columns.min() >= 0 and columns.max() < shape[1]
+        )
+        self._rows = rows[:, None, :, None]
+        self._columns = columns[None, :, None, :]
+
+    def read(self, luma: Luma) -> Reading | None:
+        """The code; None when there is none, or it is too blurred to be sure of."""
+        if not self._inside:
+            return None
+        means = luma[self._rows, self._columns].mean(axis=(2, 3))
+        contrast = np.concatenate((means[0] - means[1], means[2] - means[3]))
+        margin = float(np.abs(contrast).min())
+        if margin < _CLEAR:
+            return None
+        word = 0
+        for bit in contrast > 0:
+            word = word << 1 | int(bit)
+        value, check = word >> CHECK_BITS, word & ((1 << CHECK_BITS) - 1)
+        if check != _check(value):
+            return None
+        return Reading(value >> PERSON_BITS, value & ((1 << PERSON_BITS) - 1), margin)
 
 
-def _inner(start: float, length: float) -> tuple[int, int]:
-    """The middle half of a stretch in whole pixels, at least one."""
-    first = round(start + 0.25 * length)
-    return first, max(first + 1, round(start + 0.75 * length))
+def read(luma: Luma) -> Reading | None:
+    """The code of a picture that fills the plane."""
+    return Window((luma.shape[0], luma.shape[1]), 0, 0, luma.shape[1], luma.shape[0]).read(luma)

@@ -54,7 +54,7 @@ class Publisher:
             self.tracks["video"] = VideoTrack(clip, lags.get("video", 0))
         self._senders: list[TruthfulSender] = []
         self._connection: RTCPeerConnection | None = None
-        self._opened: Nanos = 0
+        self._asked: Nanos = 0
 
     async def open(self) -> None:
         """Publish; media flows from the next capture instant. Raises RoomRefused or RoomUnreachable."""
@@ -75,7 +75,7 @@ class Publisher:
             for track in self.tracks.values():
                 track.send(True)
             await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-            self._opened = monotonic()
+            self._asked = monotonic()
         except BaseException:
             await self.close()
             raise
@@ -89,8 +89,11 @@ class Publisher:
             raise RoomUnreachable(
                 f"no WHIP server answers at {self._url.split('?')[0]}: {error or type(error).__name__}"
             ) from error
-        if response.status_code == 503:
-            raise RoomUnreachable(f"the WHIP server is not ready: {response.text.strip()[:300]}")
+        if response.status_code in (404, 429) or response.status_code >= 500:
+            # The room may be about to open, or to open again.
+            raise RoomUnreachable(
+                f"the WHIP server is not ready ({response.status_code}): {response.text.strip()[:300]}"
+            )
         if response.status_code != 201:
             raise RoomRefused(
                 f"the WHIP server refused {self.person.name} ({response.status_code}): {response.text.strip()[:300]}"
@@ -104,8 +107,12 @@ class Publisher:
         """Whether the other side still listens, as far as can be told."""
         if self._connection is None or self._connection.connectionState in ("failed", "closed"):
             return False
+        if not any(track.sending for track in self.tracks.values()):
+            # Nobody reports on what is not sent.
+            self._asked = monotonic()
+            return True
         heard = [sender.heard for sender in self._senders if sender.heard is not None]
-        return monotonic() - max(heard, default=max(self._opened, monotonic() - _SILENCE)) <= _SILENCE
+        return not heard or monotonic() - max(self._asked, *heard) <= _SILENCE
 
     def send(self, kind: str, wanted: bool, at: Nanos | None = None) -> None:
         """Unmute or mute a track: nothing captured at or after `at` is sent while muted."""

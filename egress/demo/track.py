@@ -60,6 +60,11 @@ class LoopTrack(MediaStreamTrack):
         self._idle = True
         self._origin: int | None = None
 
+    @property
+    def sending(self) -> bool:
+        """Whether anything is being sent, or about to be."""
+        return self._sending.is_set() and self._until is None
+
     def send(self, wanted: bool, at: Nanos | None = None) -> None:
         """Send units captured from instant `at` (default now) on, or up to it and no more."""
         if wanted:
