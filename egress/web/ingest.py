@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -31,6 +32,7 @@ _PASSED_BACK = (
     "retry-after",
     "www-authenticate",
 )
+_BODY_TIMEOUT = 10.0
 _TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 
 
@@ -89,9 +91,11 @@ class Ingest:
         if self._client is None:
             return _refusal(503, "the server is stopping")
         try:
-            body = await _body(request)
+            body = await asyncio.wait_for(_body(request), _BODY_TIMEOUT)
         except ClientDisconnect:
             return _refusal(400, "the request was cut off")
+        except TimeoutError:
+            return _refusal(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} s")
         if body is None:
             return _refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
         headers = {name: request.headers[name] for name in _PASSED_IN if name in request.headers}

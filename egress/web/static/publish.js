@@ -121,6 +121,7 @@ async function connect() {
   await gathered(pc);
 
   const query = new URLSearchParams({ peer: peerId(), name: at("name").value, role: at("role").value });
+  if (at("source").value === "screen") query.set("source", "screen");
   const answer = await fetch(`../whip/${encodeURIComponent(room)}?${query}`, {
     method: "POST",
     headers: headers({ "Content-Type": "application/sdp" }),
