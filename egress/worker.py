@@ -12,6 +12,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from egress.model.errors import EgressError, Fault, RequestError
@@ -70,7 +71,8 @@ def main() -> int:
     )
     announce = Announcer(out)
     try:
-        line = sys.stdin.buffer.readline()
+        lines = _lines(0)
+        line = next(lines, b"")
         try:
             order = JobOrder.model_validate_json(line)
         except ValueError as error:
@@ -78,12 +80,12 @@ def main() -> int:
             count = getattr(error, "error_count", lambda: 1)()
             announce({"type": "state", "state": "failed", "reason": f"the order has {count} problems", "blame": "us"})
             return BAD_ORDER
-        return _run(order, announce)
+        return _run(order, announce, lines)
     finally:
         announce.close()
 
 
-def _run(order: JobOrder, announce: Announcer) -> int:
+def _run(order: JobOrder, announce: Announcer, lines: Iterator[bytes]) -> int:
     folder = JobFolder(_path(order.folder))
     try:
         folder.create(order)
@@ -95,7 +97,7 @@ def _run(order: JobOrder, announce: Announcer) -> int:
 
             gc.collect()
             gc.freeze()
-            outcome = _loop(order, announce, Session)
+            outcome = _loop(order, announce, lines, Session)
             delivered = outcome.state in (JobState.FINISHED, JobState.ABORTED)
             if delivered:
                 folder.remove()
@@ -116,13 +118,13 @@ def _run(order: JobOrder, announce: Announcer) -> int:
     return EXIT[outcome.state]
 
 
-def _loop(order: JobOrder, announce: Announcer, session_type: Any) -> Any:
+def _loop(order: JobOrder, announce: Announcer, lines: Iterator[bytes], session_type: Any) -> Any:
     async def visit() -> Any:
         session = session_type(order, announce)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, session.stop, f"stopped by {number.name}")
-        reader = threading.Thread(target=_commands, args=(loop, session), name="commands", daemon=True)
+        reader = threading.Thread(target=_commands, args=(lines, loop, session), name="commands", daemon=True)
         reader.start()
         try:
             return await session.run()
@@ -137,7 +139,7 @@ def _loop(order: JobOrder, announce: Announcer, session_type: Any) -> Any:
     return uvloop.run(visit())
 
 
-def _commands(loop: asyncio.AbstractEventLoop, session: Any) -> None:
+def _commands(lines: Iterator[bytes], loop: asyncio.AbstractEventLoop, session: Any) -> None:
     """Follow the parent's lines; its death (end of input) stops the job, so that no bot is ever left behind.
 
     Blocked in a read until the process ends, hence a daemon thread and not a task.
@@ -147,7 +149,7 @@ def _commands(loop: asyncio.AbstractEventLoop, session: Any) -> None:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(session.stop, reason)
 
-    for line in sys.stdin.buffer:
+    for line in lines:
         try:
             command = json.loads(line)
         except ValueError:
@@ -155,6 +157,16 @@ def _commands(loop: asyncio.AbstractEventLoop, session: Any) -> None:
         if isinstance(command, dict) and command.get("command") == "stop":
             stop(str(command.get("reason") or "asked to stop"))
     stop("the process that started the job is gone")
+
+
+def _lines(handle: int) -> Iterator[bytes]:
+    """Lines of a descriptor until its end, unbuffered: a buffered file that a thread waits in is fatal at exit."""
+    rest = b""
+    while chunk := os.read(handle, 65536):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _private_stdout() -> BinaryIO:
