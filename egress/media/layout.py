@@ -128,7 +128,7 @@ def _entries(room: Room, peer: Peer) -> Iterator[_Entry]:
             yield _Entry(peer, video, voice, silent)
         else:
             own = _first([t for t in sounds if t.source is TrackSource.SCREEN_AUDIO])
-            yield _Entry(peer, video, own or (voice if len(videos) == 1 else None), silent)
+            yield _Entry(peer, video, own or (voice if len(videos) == 1 else None), False)
     if not videos:
         yield _Entry(peer, None, voice, silent)
 
