@@ -1,4 +1,4 @@
-"""Marks as sinks keep them: a log that survives the process, and chapters made of them."""
+"""Marks as sinks keep them: a log that survives the process, and the chapters and date ranges made of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from egress.model.media import SECOND, Nanos
 from egress.sinks.base import Mark
+from egress.sinks.playlist import DateRange
 
 LIMIT = 2000
 """Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
@@ -74,6 +75,11 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
         groups.insert(0, (0, ["Start"]))
     ends = [start for start, _ in groups[1:]] + [length]
     return tuple(Chapter(start, end, _title(names)) for (start, names), end in zip(groups, ends, strict=True))
+
+
+def date_ranges(marks: Sequence[Mark]) -> list[DateRange]:
+    """Marks as HLS playlists show them."""
+    return [DateRange(f"{mark.kind}-{number}", mark.kind, mark.at, label(mark)) for number, mark in enumerate(marks)]
 
 
 def label(mark: Mark) -> str:

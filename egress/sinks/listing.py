@@ -1,0 +1,105 @@
+"""The segments one playlist lists: grows at its end, slides at its start, and has its text ready at any time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from egress.model.media import SECOND, Nanos
+from egress.sinks.playlist import DateRange, Meter, Part, Segment, Tail, media_playlist, segment_text
+from egress.sinks.presentation import Presentation
+
+TRAILING = 3
+"""Target durations for which parts stay listed behind the live edge, and for which their files stay after that."""
+
+_LEAST_SEGMENTS = 6
+
+
+class Listing:
+    """The segments one playlist lists, each with its text ready; `segments` and `texts` go together."""
+
+    def __init__(self, presentation: Presentation, name: str, *, sequence: int = 0) -> None:
+        self.name = name
+        self.sequence = sequence
+        self.changed = False
+        self.segments: deque[Segment] = deque()
+        self.meter = Meter(presentation.target)
+        self._presentation = presentation
+        self._texts: deque[str] = deque()
+        self._plain = 0
+        self._length: Nanos = 0
+        self._discontinuities = 0
+        self._gaps = 0
+
+    def add(self, segment: Segment) -> None:
+        """List one more whole segment."""
+        self.changed = True
+        self.segments.append(segment)
+        self._texts.append(segment_text(segment, self._presentation.started, parts=True))
+        self._length += segment.duration
+        self._gaps += segment.gap
+        self.meter.add(segment)
+
+    def without_old_parts(self, now: Nanos) -> Sequence[Part]:
+        """Stop listing the parts of segments that ended 3 target durations before `now`; says which those were."""
+        gone: list[Part] = []
+        limit = now - TRAILING * self._presentation.target * SECOND
+        while self._plain < len(self.segments) and self.segments[self._plain].end <= limit:
+            segment = self.segments[self._plain]
+            gone += segment.parts
+            self.segments[self._plain] = replace(segment, parts=())
+            self._texts[self._plain] = segment_text(self.segments[self._plain], self._presentation.started, parts=False)
+            self._plain += 1
+        return gone
+
+    def slide(self) -> Sequence[tuple[Segment, Nanos]]:
+        """Let go of segments beyond the window; says which, and how long each must stay on disk after that."""
+        window = self._presentation.window
+        gone: list[tuple[Segment, Nanos]] = []
+        if window is None:
+            return gone
+        least = max(window, TRAILING * self._presentation.target * SECOND)
+        while len(self.segments) > _LEAST_SEGMENTS and self._length - self.segments[0].duration >= least:
+            stay = self.segments[0].duration + self._length
+            gone.append((self._drop_first(), stay))
+        return gone
+
+    def slide_to(self, start: Nanos) -> None:
+        """Let go of everything before a session time."""
+        while self.segments and self.segments[0].start < start:
+            self._drop_first()
+
+    def text(self, ranges: Sequence[DateRange], tail: Tail) -> str:
+        """The playlist now."""
+        started = self._presentation.started
+        if self.segments:
+            ranges = [date_range for date_range in ranges if date_range.at >= self.segments[0].start]
+        return media_playlist(
+            self._presentation.head(self.name, ended=tail.ended),
+            (segment_text(s, started, parts=False) for s in self.segments) if tail.ended else self._texts,
+            tail,
+            sequence=self.sequence,
+            discontinuities=self._discontinuities,
+            ranges=ranges,
+            gaps=self._gaps > 0,
+        )
+
+    def _drop_first(self) -> Segment:
+        segment = self.segments.popleft()
+        self._texts.popleft()
+        self._length -= segment.duration
+        self._plain = max(0, self._plain - 1)
+        self._discontinuities += segment.discontinuity
+        self._gaps -= segment.gap
+        self.sequence += 1
+        return segment
+
+
+def key_segments(uri: str, keys: Sequence[tuple[Nanos, int, int]], end: Nanos) -> Sequence[Segment]:
+    """Keyframes of one segment file as byte ranges, each lasting to the next; `keys` are (start, offset, size)."""
+    ends = [start for start, _, _ in keys[1:]] + [end]
+    return [
+        Segment(uri, start, until - start, size, offset=offset)
+        for (start, offset, size), until in zip(keys, ends, strict=True)
+    ]

@@ -1,0 +1,221 @@
+"""One HLS presentation: its streams, its arithmetic and its place on disk; kept in the spool so it can be ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from math import ceil, floor
+from pathlib import Path
+from typing import Any
+
+from egress.model.errors import DestinationError, Fault
+from egress.model.media import SECOND, Codec, Nanos, Size, StreamInfo
+from egress.model.pipeline import HlsDoc
+from egress.sinks.cmaf import Track
+from egress.sinks.playlist import Head, Meter, PlaylistType, Variant, multivariant
+
+INDEX, IFRAMES, INIT = "index.m3u8", "iframes", "init.mp4"
+
+_OVERHEAD = 1.15
+"""Over the configured bit rate, until segments have been measured: boxes, and an encoder's liberty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a presentation is made of and how it is cut.
+
+    `part` and `segment` are the grid in seconds that every rendition is cut on, at the packet boundary nearest to it,
+    so that part P of segment N is the same stretch of time in all of them. `part_target` is the longest part that
+    gives. `shift` (seconds) is added to every timestamp where B-frames would have negative ones.
+    """
+
+    to: Path
+    started: datetime
+    streams: tuple[StreamInfo, ...]
+    part: Fraction
+    segment: Fraction
+    part_target: Nanos
+    target: int
+    window: Nanos | None
+    vod: bool
+    shift: Fraction = Fraction(0)
+
+    @classmethod
+    def of(cls, doc: HlsDoc, to: Path, started: datetime, programme: Sequence[StreamInfo]) -> Presentation:
+        """Plan the cuts of a document for a programme; raises Fault when it holds more than a picture and a sound."""
+        video = [info for info in programme if info.kind == "video"]
+        audio = [info for info in programme if info.kind == "audio"]
+        if len(video) > 1 or len(audio) > 1 or not programme:
+            raise Fault("HLS takes one picture and one sound, or one of them")
+        part, segment = Fraction(doc.part, SECOND), Fraction(doc.segment, SECOND)
+        longest_part = part
+        longest = segment
+        if video:
+            frame = video[0].time_base
+            part, segment = max(1, round(part / frame)) * frame, max(1, round(segment / frame)) * frame
+            longest_part, longest = part, segment
+        if audio:
+            packet = packet_length(audio[0]) * audio[0].time_base
+            longest_part = max(part, ceil(part / packet) * packet)
+            longest += packet
+        return cls(
+            to=to,
+            started=started,
+            streams=(*video, *audio),
+            part=part,
+            segment=segment,
+            part_target=round(longest_part * SECOND),
+            target=max(1, floor(longest + Fraction(1, 2))),
+            window=doc.window if doc.playlist == "sliding" else None,
+            vod=doc.vod and doc.playlist == "event",
+        )
+
+    @property
+    def type(self) -> PlaylistType:
+        """The type of its playlists while it is live."""
+        return "event" if self.window is None else "sliding"
+
+    def head(self, name: str, *, ended: bool = False) -> Head:
+        """The head of one rendition's playlist (`video`, `audio`, `iframes`), live or ended."""
+        iframes = name == IFRAMES
+        return Head(
+            type="vod" if ended and self.vod else self.type,
+            target=self.target,
+            started=self.started,
+            map=f"{'video' if iframes else name}/{INIT}",
+            part_target=None if ended or iframes else self.part_target,
+            reload=not ended,
+            iframes=iframes,
+        )
+
+    def index(self, meters: Mapping[str, Meter], *, ended: bool) -> str:
+        """The multivariant playlist of the renditions that have a meter.
+
+        While live no rate is below what the pipeline configures; once ended all are what was measured.
+        """
+        streams = [info for info in self.streams if info.kind in meters]
+        peak = sum(self._rate(info, meters[info.kind].peak, ended) for info in streams)
+        average = sum(self._rate(info, meters[info.kind].average, ended) for info in streams)
+        tracks = {info.kind: Track.of(info) for info in streams}
+        codecs = tuple(track.codec for track in tracks.values())
+        video, audio = tracks.get("video"), tracks.get("audio")
+        if video is None or video.avc is None:
+            return multivariant(Variant("audio.m3u8", peak, average, codecs))
+        resolution = str(Size(video.avc.width, video.avc.height))
+        variant = Variant(
+            "video.m3u8",
+            peak,
+            average,
+            codecs,
+            resolution=resolution,
+            frame_rate=float(1 / video.info.time_base),
+            audio="audio.m3u8" if audio else None,
+            channels=audio.info.channels if audio else 0,
+        )
+        keys = meters.get(IFRAMES)
+        if keys is None or not keys.average:
+            return multivariant(variant)
+        return multivariant(variant, Variant(f"{IFRAMES}.m3u8", keys.peak, keys.average, codecs[:1], resolution))
+
+    @staticmethod
+    def _rate(info: StreamInfo, measured: int, ended: bool) -> int:
+        return measured if ended and measured else max(measured, int(info.bitrate * _OVERHEAD))
+
+    def at(self, to: Path) -> Presentation:
+        """The same in another folder."""
+        return replace(self, to=to)
+
+    def shifted(self, shift: Fraction) -> Presentation:
+        """The same, with timestamps moved so that none is negative."""
+        return replace(self, shift=shift)
+
+    def keep(self, path: Path) -> None:
+        """Write it where a later process finds it."""
+        document = {
+            "to": str(self.to),
+            "started": self.started.isoformat(),
+            "streams": [_stream_row(info) for info in self.streams],
+            "part": str(self.part),
+            "segment": str(self.segment),
+            "part_target": self.part_target,
+            "target": self.target,
+            "window": self.window,
+            "vod": self.vod,
+            "shift": str(self.shift),
+        }
+        write_file(path, json.dumps(document, indent=1).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Presentation:
+        """Read what `keep` wrote; raises Fault when it cannot be read."""
+        try:
+            document = json.loads(path.read_bytes())
+            return cls(
+                to=Path(document["to"]),
+                started=datetime.fromisoformat(document["started"]),
+                streams=tuple(_stream(row) for row in document["streams"]),
+                part=Fraction(document["part"]),
+                segment=Fraction(document["segment"]),
+                part_target=document["part_target"],
+                target=document["target"],
+                window=document["window"],
+                vod=document["vod"],
+                shift=Fraction(document["shift"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Fault(f"{path} cannot be read: {error}") from error
+
+
+def packet_length(info: StreamInfo) -> int:
+    """Samples in one packet of an audio stream."""
+    return 1024 if info.codec is Codec.AAC else info.rate // 50
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; raises DestinationError naming it. A reader never sees half of it."""
+    temporary = f"{path}.tmp"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+        finally:
+            os.close(handle)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise DestinationError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _stream_row(info: StreamInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "kind": info.kind,
+        "codec": info.codec,
+        "time_base": str(info.time_base),
+        "extradata": base64.b64encode(info.extradata).decode(),
+        "bitrate": info.bitrate,
+        "rate": info.rate,
+        "channels": info.channels,
+        "initial_padding": info.initial_padding,
+    }
+
+
+def _stream(row: Mapping[str, Any]) -> StreamInfo:
+    return StreamInfo(
+        id=row["id"],
+        kind=row["kind"],
+        codec=Codec(row["codec"]),
+        time_base=Fraction(row["time_base"]),
+        extradata=base64.b64decode(row["extradata"]),
+        bitrate=row["bitrate"],
+        rate=row["rate"],
+        channels=row["channels"],
+        initial_padding=row["initial_padding"],
+    )
