@@ -21,6 +21,9 @@ from egress.web.server import WebServer
 
 Event = dict[str, Any]
 
+IMPATIENCE = 0.5
+"""Seconds between two Ctrl-C that count as two; the third ends the worker without a clean stop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -52,6 +55,7 @@ class Foreground:
         self._ready = asyncio.Event()
         self._interrupted = asyncio.Event()
         self._interrupts = 0
+        self._interrupted_at = float("-inf")
         self._run: WorkerRun | None = None
         folders = [Path(doc.to) for doc in order.pipeline.sinks if isinstance(doc, HlsDoc)]
         self._origins = {
@@ -140,6 +144,11 @@ class Foreground:
         self._interrupted.set()
         if self._run is None:
             return
+        now = asyncio.get_running_loop().time()
+        if now - self._interrupted_at < IMPATIENCE:
+            # A terminal and a wrapper around us may both pass on one Ctrl-C.
+            return
+        self._interrupted_at = now
         self._interrupts += 1
         if self._interrupts == 1:
             self._run.ask_to_stop(f"stopped by {signal.Signals(number).name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from egress.model.job import Artifact, JobState
 from egress.outlets import sink_folder
 from egress.storage.manifest import Attendance, write_manifest
 from egress.storage.spool import JobFolder, Spool
+
+
+_log = logging.getLogger("egress.recovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ def recover_job(folder: JobFolder) -> Recovered:
             artifacts += registry.load("sinks", doc.kind).recover(place, doc.to)
         except EgressError as error:
             problems.append(f"{doc.kind}: {error.message}")
-        except OSError as error:
-            problems.append(f"{doc.kind}: {error}")
+        except Exception as error:
+            # One file that cannot be saved must not keep the others from being saved; the folder stays for another try.
+            _log.exception("recovery of %s failed", place)
+            problems.append(f"{doc.kind}: {type(error).__name__}: {error}")
     started = datetime.fromtimestamp(folder.document.stat().st_mtime, UTC)
     try:
         write_manifest(

@@ -69,9 +69,11 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
             groups[-1][1].append(label(mark))
         else:
             groups.append((at, [label(mark)]))
-    if groups and groups[0][0] < _MERGE:
+    if not groups:
+        return ()
+    if groups[0][0] < _MERGE:
         groups[0] = (0, groups[0][1])
-    elif groups:
+    else:
         groups.insert(0, (0, ["Start"]))
     ends = [start for start, _ in groups[1:]] + [length]
     return tuple(Chapter(start, end, _title(names)) for (start, names), end in zip(groups, ends, strict=True))
