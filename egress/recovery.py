@@ -15,7 +15,6 @@ from egress.outlets import sink_folder
 from egress.storage.manifest import Attendance, write_manifest
 from egress.storage.spool import JobFolder, Spool
 
-
 _log = logging.getLogger("egress.recovery")
 
 
