@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import av
 
 from egress.media.decoding import CLOCK_RATE, VideoDecoder
+from egress.media.reading import Reader
 from egress.media.scaling import Fit, Matrix, Scaler
 from egress.media.shelf import Picture, Shelf
 from egress.media.timeline import TrackTimeline
 from egress.model.clock import SessionClock
-from egress.model.errors import EndOfTrack
 from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos, Size
 
 __all__ = ["Picture", "VideoIntake"]
@@ -64,7 +64,7 @@ class VideoIntake:
         matrix: Matrix | None = None,
     ) -> None:
         """`delay` is how long after session time t the tick of t runs; `matrix` is for senders that tag wrongly."""
-        self.error: Exception | None = None
+        self._failure: Exception | None = None
         self._source = source
         self._timeline = timeline
         self._clock = clock
@@ -81,7 +81,6 @@ class VideoIntake:
         self._hidden = False
         self._resize = False
         self._closing = False
-        self._ended = False
         self._newest: tuple[av.VideoFrame, Nanos, int] | None = None
         self._lost_frames = False
         self._asked: Nanos = -SECOND
@@ -90,17 +89,22 @@ class VideoIntake:
         self._dropped = 0
         self._late = 0
         self._skips = 0
-        self._task: asyncio.Task[None] | None = None
+        self._reader = Reader(source, self._take)
         self._thread = threading.Thread(target=self._work, name=f"intake-{timeline.kind}", daemon=True)
 
     @property
     def ended(self) -> bool:
         """Whether the source has ended."""
-        return self._ended
+        return self._reader.ended
+
+    @property
+    def error(self) -> Exception | None:
+        """What made reading or decoding stop, other than the end of the track."""
+        return self._failure or self._reader.error
 
     def start(self) -> None:
         """Begin to read and decode; called once, on the loop's thread."""
-        self._task = self._loop.create_task(self._read(), name="intake-video")
+        self._reader.start(self._loop)
         self._thread.start()
 
     def show(self, size: Size | None, fit: Fit) -> None:
@@ -129,9 +133,7 @@ class VideoIntake:
 
     async def close(self) -> None:
         """Stop reading and decoding; returns when task and thread have ended."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._reader.close()
         with self._change:
             self._closing = True
             self._change.notify()
@@ -158,17 +160,6 @@ class VideoIntake:
             "waiting_bytes": self._bytes,
         }
         return numbers | {f"timeline_{name}": value for name, value in self._timeline.stats().items()}
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                self._take(await self._source.recv())
-        except EndOfTrack:
-            pass
-        except Exception as error:
-            log.exception("a video track could not be read")
-            self.error = error
-        self._ended = True
 
     def _take(self, frame: EncodedFrame) -> None:
         """Queue one frame; those before a break in the timeline keep the times of the line they were sent under."""
@@ -221,7 +212,7 @@ class VideoIntake:
                     self._render(*job, resized=True)
         except Exception as error:
             log.exception("a video track could not be decoded")
-            self.error = error
+            self._failure = error
             with self._change:
                 self._decoder.lose(self._clock.now())
 

@@ -133,7 +133,7 @@ class TrackTimeline:
         self._peer.forget(self)
 
     def stats(self) -> Mapping[str, int]:
-        """Counters, and diagnostics: `spread` (of the reports) and `error` (still to be slewed) in ns, `skew` in ppb."""
+        """Counters, and diagnostics: `spread` (of reports) and `error` (still to be slewed) in ns, `skew` in ppb."""
         line = self._line
         return {
             "reports": self._reports.reports,

@@ -1,0 +1,163 @@
+"""The Opus packets of one track, decoded just in time onto a tape; what is missing is concealed."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from egress.media.opus import STEP, OpusDecoder
+from egress.media.tape import Sound, Tape
+
+RAMP = 144
+"""Sound begins anew, and a cut one ends, over 3 ms: a step would click."""
+PLAIN = 960
+"""Concealment sounds natural for 20 ms..."""
+CONCEALED = 2_880
+"""...and has faded to silence after 60 ms."""
+PACKETS = 1_000
+DTX_BYTES = 2
+"""Packets this small say that nobody speaks; nothing may follow for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPacket:
+    """One Opus packet at its place; `gap`: lost ones before it; `fresh`: the first of another encoder."""
+
+    at: int
+    samples: int
+    data: bytes
+    gap: bool
+    fresh: bool
+
+
+class Voice:
+    """One track's packets and its tape. `put` may be called on another thread than all the rest.
+
+    Decoding runs on the thread that pulls: 40 us a packet, far less than handing it to a thread and back would cost,
+    and only here it is known which packets have arrived in time and which must be concealed.
+    """
+
+    def __init__(self, room: int) -> None:
+        """`room`: how many samples may wait; when more do, the oldest packets are lost, counted."""
+        self.tape = Tape()
+        self.packets = 0
+        self.dropped = 0
+        self.late = 0
+        self.broken = 0
+        self.losses = 0
+        self.starved = 0
+        self.recovered = 0
+        self.concealed = 0
+        self._room = room
+        self._waiting: deque[SoundPacket] = deque()
+        self._decoder = OpusDecoder()
+        self._hole = 0
+        self._gain = 0.0
+        self._heard = 0.0
+        self._dtx = True
+        self._fresh = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, packet: SoundPacket) -> None:
+        """Queue a packet."""
+        self.packets += 1
+        self._waiting.append(packet)
+        while len(self._waiting) > 1 and (packet.at - self._waiting[0].at > self._room or len(self._waiting) > PACKETS):
+            self._fresh = self._waiting.popleft().fresh or self._fresh
+            self.dropped += 1
+
+    def fill(self, until: int, reader: int) -> None:
+        """Have everything before a position on the tape; what lies before `reader` was heard already."""
+        tape = self.tape
+        while tape.end is None or tape.end < until:
+            packet = self._next(tape.end)
+            if tape.end is None:
+                if packet is None or packet.at >= until:
+                    return
+                tape.skip_to(packet.at)
+            elif packet is not None and packet.at <= tape.end:
+                self._waiting.popleft()
+                self._decode(packet, tape.end, reader)
+            else:
+                self._bridge(packet, tape.end, until)
+
+    def pass_over(self, until: int) -> None:
+        """Let everything before a position go unheard."""
+        while self._waiting and self._waiting[0].at + self._waiting[0].samples <= until:
+            self._fresh = self._waiting.popleft().fresh or self._fresh
+        if self.tape.end is None or self.tape.end < until:
+            self.tape.skip_to(until)
+        self.start_softly()
+
+    def start_softly(self) -> None:
+        """The next decoded sound follows silence."""
+        self._gain = 0.0
+
+    def _next(self, end: int | None) -> SoundPacket | None:
+        while self._waiting:
+            packet = self._waiting[0]
+            if end is None or packet.at + packet.samples > end:
+                return packet
+            self._fresh = self._waiting.popleft().fresh or self._fresh
+            self.late += 1
+        return None
+
+    def _decode(self, packet: SoundPacket, end: int, reader: int) -> None:
+        if packet.fresh or self._fresh:
+            self._fresh = False
+            self._decoder.reset()
+            self.tape.fade_out(reader, RAMP)
+            self._gain = 0.0
+        try:
+            sound = self._decoder.decode(packet.data)
+        except ValueError:
+            self.broken += 1
+            return
+        self._dtx = len(packet.data) <= DTX_BYTES
+        self._hole = 0
+        self._append(sound[:, end - packet.at :])
+
+    def _append(self, sound: Sound) -> None:
+        """Put sound on the tape, brought up softly when it follows silence or a fading concealment."""
+        if self._gain < 1.0:
+            count = min(RAMP, sound.shape[1])
+            sound[:, :count] *= np.linspace(self._gain, 1.0, count, dtype=np.float32)
+            self._gain = 1.0
+        self.tape.append(sound)
+
+    def _bridge(self, packet: SoundPacket | None, end: int, until: int) -> None:
+        """One step of filling a hole: towards the next packet when it is known, else as far as is needed now."""
+        missing = packet.at - end if packet is not None else until - end
+        if self._hole == 0:
+            if packet is not None and packet.gap:
+                self.losses += 1
+            elif packet is None and not self._dtx:
+                self.starved += 1
+        repairable = packet is not None and packet.gap and missing % STEP == 0
+        if packet is not None and repairable and missing <= packet.samples:
+            self.recovered += 1
+            self._append(self._decoder.recover(packet.data, missing))
+            return
+        wanted = min(missing, until - end)
+        if packet is not None and repairable:
+            wanted = min(wanted, missing - packet.samples)
+        if self._hole >= CONCEALED:
+            self._gain = 0.0
+            self.tape.skip_to(end + wanted)
+            return
+        if self._hole == 0:
+            self._heard = self._gain
+        steps = min(-(-wanted // STEP) * STEP, CONCEALED - self._hole)
+        sound = self._decoder.conceal(steps)
+        if packet is not None:
+            sound = sound[:, :missing]
+        since = np.arange(self._hole + 1, self._hole + 1 + sound.shape[1], dtype=np.float32)
+        fade = np.clip((CONCEALED - since) / (CONCEALED - PLAIN), 0.0, 1.0).astype(np.float32) * np.float32(self._heard)
+        self._hole += steps
+        self._gain = float(fade[-1])
+        self.concealed += fade.size
+        self.tape.append(sound * fade)
