@@ -43,7 +43,7 @@ def programme(seconds: int, *, keyframe: int = 30, bitrate: int = 400_000, b_fra
     video.time_base, video.framerate = Fraction(1, FPS), Fraction(FPS)
     video.bit_rate, video.gop_size, video.max_b_frames = bitrate, keyframe, b_frames
     video.flags |= 1 << 22
-    video.options = {"preset": "ultrafast", "x264-params": f"scenecut=0:keyint={keyframe}:min-keyint={keyframe}"}
+    video.options = {"preset": "superfast", "x264-params": f"scenecut=0:keyint={keyframe}:min-keyint={keyframe}"}
     if not b_frames:
         video.options |= {"tune": "zerolatency"}
     sound = av.CodecContext.create("aac", "w")

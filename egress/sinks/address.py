@@ -50,7 +50,7 @@ class RtmpAddress:
         except ValueError as error:
             raise _wrong(public, redact(str(error), url)) from None
         if parts.scheme not in ("rtmp", "rtmps"):
-            raise _wrong(public, f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
+            raise _wrong(f"{parts.scheme}://…", f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
         if not parts.hostname:
             raise _wrong(public, "has no host")
         if parts.username is not None:

@@ -29,6 +29,9 @@ class Patience:
     steady: float = 12.0
     """Live for this long: steady. Longer than a stall takes to notice, lest a server that only says hello counts."""
     rejections: int = 3
+    """Refused this often in a row: failed, as an address or key that never worked will not begin to."""
+    held: float = 20.0
+    """After a break a server may hold the name for this long and refuse us for it."""
 
 
 class Destination:
@@ -57,26 +60,30 @@ class Destination:
         wrong = self.code in (Trouble.REJECTED, Trouble.DNS) and not self._was_live
         return Blame.REQUEST if wrong else Blame.DESTINATION
 
+    @property
+    def connected(self) -> bool:
+        """Whether a server takes the stream right now."""
+        return self._live_since is not None
+
     def live(self, now: float) -> None:
-        """The server has taken the stream."""
-        self.state = DestinationState.LIVE
+        """The server has taken the stream. One that had failed is said to be live when it has been so steadily."""
+        if self.state is not DestinationState.FAILED:
+            self.state = DestinationState.LIVE
         self._live_since = now
         self._was_live = True
 
     def lost(self, now: float, code: Trouble, reason: str, idle: float = 0.0) -> None:
         """The connection ended or did not come about; nothing had gone through for `idle` seconds already."""
         self.tick(now - idle)
+        was_steady = self._dead_since is None
         self.code, self.reason = code, reason
         self.retries += 1
         self._live_since = None
-        if self._dead_since is None:
-            self._dead_since = now - idle
+        self._dead_since = now - idle if self._dead_since is None else self._dead_since
         self._rejections = self._rejections + 1 if code is Trouble.REJECTED else 0
-        self.retry_at = now if code is Trouble.MOVED and self.retries < 2 else now + self._backoff.next()
+        self.retry_at = now if code is Trouble.MOVED and was_steady else now + self._backoff.next()
         if self.state is not DestinationState.FAILED:
             self.state = DestinationState.RETRYING
-        if self._rejections >= self._patience.rejections:
-            self.state = DestinationState.FAILED
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -86,12 +93,23 @@ class Destination:
                 self._dead_since = None
                 self._rejections = 0
                 self._backoff.reset()
-        elif self._dead_since is not None and now - self._dead_since >= self._patience.dead:
-            self.state = DestinationState.FAILED
-            self.reason = self.reason or "no answer"
-            self.code = self.code or Trouble.TIMEOUT
+                self.state = DestinationState.LIVE
+            return
+        if self._dead_since is None:
+            return
+        dead = now - self._dead_since
+        refused = self._rejections >= self._patience.rejections
+        if dead >= self._patience.dead or (refused and (not self._was_live or dead >= self._patience.held)):
+            self._fail("no answer")
 
     def end(self) -> None:
-        """The stream is over; a failed destination stays failed."""
-        if self.state is not DestinationState.FAILED:
+        """The stream is over; a destination that failed or never was live has failed for good."""
+        if not self._was_live:
+            self._fail("the job ended before the server had taken the stream")
+        elif self.state is not DestinationState.FAILED:
             self.state = DestinationState.ENDED
+
+    def _fail(self, reason: str) -> None:
+        self.state = DestinationState.FAILED
+        self.reason = self.reason or reason
+        self.code = self.code or Trouble.TIMEOUT

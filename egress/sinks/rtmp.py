@@ -95,7 +95,8 @@ class RtmpSink(Sink):
         while self._child is not None and time.monotonic() < deadline and not self._failed:
             self._hand_over(final=True)
             child = self._child
-            if self._feeding and not len(self._backlog) and child.ready and not farewell:
+            connected = self._destination.connected
+            if connected and child.ready and not farewell and not (self._feeding and len(self._backlog)):
                 child.send(END)
                 farewell = True
             child.wait(0.05)
@@ -167,7 +168,7 @@ class RtmpSink(Sink):
 
     def _hand_over(self, *, final: bool) -> None:
         child = self._child
-        if child is None or self._destination.state is not DestinationState.LIVE:
+        if child is None or not self._destination.connected:
             return
         if not self._feeding and not self._begin():
             return

@@ -25,6 +25,7 @@ _UNSENT = 131_072
 """The kernel takes at most this much beyond what is on the wire, so that what waits, waits where it can be dropped."""
 _READ = 65_536
 _POLL = 0.02
+_LINGER = 1.0
 _STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
@@ -93,9 +94,15 @@ class Connection:
                 await self._writer.drain()
                 while self.pending:
                     await asyncio.sleep(_POLL)
-                if self._writer.can_write_eof():
+                async with asyncio.timeout(_LINGER):
+                    if not self._writer.can_write_eof():
+                        self._writer.close()
+                        await self._writer.wait_closed()
+                        return
+                    # Closing outright while the server still reads and answers would reset the connection under it.
                     self._writer.write_eof()
-                await asyncio.sleep(_POLL)
+                    while await self._reader.read(_READ):
+                        pass
         except (TimeoutError, OSError):
             self._writer.transport.abort()
 

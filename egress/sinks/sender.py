@@ -20,11 +20,11 @@ from egress.model.errors import EgressError
 from egress.model.secrets import redact
 from egress.sinks import flv
 from egress.sinks.address import RtmpAddress
-from egress.sinks.progress import Progress
 from egress.sinks.rtmp_chunks import Kind
 from egress.sinks.rtmp_connection import Connection
 from egress.sinks.rtmp_protocol import RtmpError, Trouble
 from egress.sinks.sender_feed import LINE_LIMIT, FeedError, Frame, Order, read_frame
+from egress.sinks.stall import StallWatch
 
 _BEAT = 1.0
 
@@ -105,11 +105,11 @@ class Sender:
                 await self._connection.send(Kind.AUDIO, frame.at, flv.audio(frame.data))
 
     async def _watch(self) -> None:
-        progress = Progress(time.monotonic(), self._window)
+        stall = StallWatch(time.monotonic(), self._window)
         while True:
             await asyncio.sleep(_BEAT)
             connection = self._connection
-            self._idle = progress.idle(
+            self._idle = stall.idle(
                 time.monotonic(),
                 written=connection.written,
                 pending=connection.pending,

@@ -96,8 +96,12 @@ class SenderProcess:
 
     def wait(self, seconds: float) -> None:
         """Wait until it reports something, takes more of what was sent, or the time is over."""
-        with contextlib.suppress(InterruptedError):
-            select.select([self._stdout], [self._stdin] if self._left else [], [], seconds)
+        # Not select(): a worker may well have more than 1024 files open.
+        poll = select.poll()
+        poll.register(self._stdout, select.POLLIN)
+        if self._left:
+            poll.register(self._stdin, select.POLLOUT)
+        poll.poll(seconds * 1000)
 
     def kill(self) -> None:
         """End it at once and let go of its pipes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Progress:
+class StallWatch:
     """Watches one connection. A dead-silent server looks healthy as long as kernels swallow what it does not read,
     so its own acknowledgements count as soon as it has shown that it sends them.
 

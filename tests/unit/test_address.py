@@ -1,0 +1,60 @@
+"""RTMP addresses are taken apart rightly, and wrong ones refused without showing the key."""
+
+from __future__ import annotations
+
+import pytest
+
+from egress.model.errors import RequestError
+from egress.sinks.address import RtmpAddress
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "host", "port", "app", "key", "tc_url"),
+    [
+        ("rtmp://h/live/k", False, "h", 1935, "live", "k", "rtmp://h/live"),
+        ("rtmp://h:1936/live/k?a=/b", False, "h", 1936, "live", "k?a=/b", "rtmp://h:1936/live"),
+        ("rtmps://h/app/inst/k", True, "h", 443, "app/inst", "k", "rtmps://h/app/inst"),
+        ("rtmp://[::1]/live/k", False, "::1", 1935, "live", "k", "rtmp://[::1]/live"),
+        ("rtmp://h/live/k#1", False, "h", 1935, "live", "k#1", "rtmp://h/live"),
+        ("twitch://live_1_A", True, "ingest.global-contribute.live-video.net", 443, "app", "live_1_A", None),
+        ("facebook://FB-1?s_bl=1", True, "live-api-s.facebook.com", 443, "rtmp", "FB-1?s_bl=1", None),
+        ("youtube://A-b", True, "a.rtmps.youtube.com", 443, "live2", "A-b", None),
+        ("mux://k", True, "global-live.mux.com", 443, "app", "k", None),
+    ],
+)
+def test_the_parts_of_an_address(
+    url: str, tls: bool, host: str, port: int, app: str, key: str, tc_url: str | None
+) -> None:
+    address = RtmpAddress.parse(url)
+    assert (address.tls, address.host, address.port, address.app, address.key) == (tls, host, port, app, key)
+    assert tc_url is None or address.tc_url == tc_url
+    assert key not in address.tc_url
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("rtmp://host/live", "has no stream key"),
+        ("rtmp://host", "has no stream key"),
+        ("rtmp:///live/sekretkey", "has no host"),
+        ("youtube://", "has no stream key"),
+        ("http://host/live/sekretkey", "has the scheme 'http'"),
+        ("sekretkey", "has the scheme ''"),
+        ("rtmp://me:sekretkey@host/live/k", "has user:password@"),
+        ("rtmp://host:99999/live/sekretkey", "out of range"),
+        ("rtmp://host/live/sekretkey\r\nX", "space or control character"),
+        ("rtmp://[host/live/sekretkey", "Invalid IPv6"),
+    ],
+)
+def test_a_wrong_address_is_refused_with_the_fix_and_without_the_key(url: str, problem: str) -> None:
+    with pytest.raises(RequestError, match="write it like rtmp://host/app/key") as caught:
+        RtmpAddress.parse(url)
+    assert problem in caught.value.message
+    assert caught.value.problems[0][0] == "to"
+    assert "sekretkey" not in caught.value.message
+
+
+def test_neither_repr_nor_public_show_the_key() -> None:
+    address = RtmpAddress.parse("rtmp://h/live/abcdefgh-ijkl?token=s3cret-token")
+    assert "abcdefgh" not in repr(address) and "s3cret" not in repr(address)
+    assert {"abcdefgh-ijkl", "s3cret-token"} <= set(address.secrets)
