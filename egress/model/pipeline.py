@@ -38,31 +38,31 @@ class LayoutDoc(_Document):
 class Video(_Document):
     """The picture and its encoding."""
 
-    size: PixelSize = Size(1280, 720)
-    fps: FrameRate = Fraction(30)
-    bitrate: Bitrate = 3_000_000
+    size: PixelSize = Field(Size(1280, 720), description="Width x height, both even; up to 3840x2160 pixels.")
+    fps: FrameRate = Field(Fraction(30), description="Pictures per second, 1 to 60, exactly.")
+    bitrate: Bitrate = Field(3_000_000, description="Bits per second, 50k to 100M: 3M suits 1280x720.")
     keyframe: Duration = Field(2 * SECOND, description="Exact distance of keyframes.")
-    codec: Literal["h264"] = "h264"
+    codec: Literal["h264"] = Field("h264", description="What every player knows.")
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         Field("superfast", description="x264 preset: slower looks better at the same bitrate, for more CPU.")
     )
     tune: Literal["zerolatency", "none"] = Field("zerolatency", description="none allows look-ahead and B-frames.")
-    profile: Literal["baseline", "main", "high"] = "high"
+    profile: Literal["baseline", "main", "high"] = Field("high", description="Lower ones are for very old players.")
 
 
 class Audio(_Document):
     """The mixed sound and its encoding."""
 
-    rate: Literal[48000] = 48_000
-    channels: Literal[1, 2] = 2
-    bitrate: Bitrate = 128_000
-    codec: Literal["aac", "opus"] = "aac"
+    rate: Literal[48000] = Field(48_000, description="Samples per second.")
+    channels: Literal[1, 2] = Field(2, description="1 mixes down to mono.")
+    bitrate: Bitrate = Field(128_000, description="Bits per second; for aac at least 24k.")
+    codec: Literal["aac", "opus"] = Field("aac", description="opus sounds better at low bitrates; RTMP takes only aac.")
 
 
 class SinkDoc(_Document):
     """What every sink says: where it writes, and whether the job fails with it."""
 
-    kind: str
+    kind: str = Field(description="A registered sink.")
     to: str = Field(min_length=1, description="Path under the output folder, or an address; may hold placeholders.")
     required: bool = Field(True, description="false: the job goes on and counts as done when this sink fails.")
 
@@ -70,16 +70,16 @@ class SinkDoc(_Document):
 class Mp4Doc(SinkDoc):
     """One MP4 file: crash-safe while it grows, an ordinary seekable file afterwards."""
 
-    kind: Literal["mp4"]
+    kind: Literal["mp4"] = Field(description="This kind of sink.")
     fragment: Duration = Field(2 * SECOND, description="At most this much is lost in a crash.")
 
 
 class HlsDoc(SinkDoc):
     """Low-latency HLS, CMAF, audio and video apart; `to` is a folder."""
 
-    kind: Literal["hls"]
-    part: Duration = 500_000_000
-    segment: Duration = 4 * SECOND
+    kind: Literal["hls"] = Field(description="This kind of sink.")
+    part: Duration = Field(500_000_000, description="Unit of delivery, whole pictures; viewers are 3 to 4 behind.")
+    segment: Duration = Field(4 * SECOND, description="A multiple of video.keyframe, 1s to 20s.")
     window: Duration = Field(15 * 60 * SECOND, description="How far back a live viewer can seek (sliding playlist).")
     playlist: Literal["sliding", "event"] = Field("event", description="event keeps everything from the start.")
     vod: bool = Field(True, description="Rewrite the playlists as VOD when the job ends (event playlists only).")
@@ -88,8 +88,9 @@ class HlsDoc(SinkDoc):
 class RtmpDoc(SinkDoc):
     """An external stream to an RTMP(S) server; keys are redacted everywhere."""
 
-    kind: Literal["rtmp"]
-    required: bool = False
+    kind: Literal["rtmp"] = Field(description="This kind of sink.")
+    to: str = Field(min_length=1, description="rtmp(s):// address, or {rtmp}: those given when the job starts.")
+    required: bool = Field(False, description="true: the job fails when this stream does.")
 
 
 class OtherSinkDoc(SinkDoc):
@@ -126,13 +127,13 @@ class Pipeline(_Document):
     """A whole pipeline document. `video: null` makes it audio only."""
 
     name: Name
-    about: str = Field("", max_length=500)
-    select: Select = Select()
-    layout: LayoutDoc = LayoutDoc()
-    video: Video | None = Video()
-    audio: Audio = Audio()
-    sinks: tuple[AnySink, ...] = Field(min_length=1)
-    stop: Stop = Stop()
+    about: str = Field("", max_length=500, description="What it makes, in a sentence.")
+    select: Select = Field(Select(), description="Who is shown and heard.")
+    layout: LayoutDoc = Field(LayoutDoc(), description="How peers are arranged.")
+    video: Video | None = Field(Video(), description="The picture; null makes it audio only.")
+    audio: Audio = Field(Audio(), description="The sound.")
+    sinks: tuple[AnySink, ...] = Field(min_length=1, description="The outputs, one or more.")
+    stop: Stop = Field(Stop(), description="When it is over.")
     delay: Duration = Field(
         400_000_000, description="How long the picture waits for late packets; more survives worse networks."
     )

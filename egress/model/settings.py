@@ -81,7 +81,7 @@ class Settings:
         metadata=_setting(
             "Folder unfinished jobs live in until their outputs are in place; survives crashes.",
             _folder,
-            default="`egress/spool` in `$XDG_STATE_HOME` (`~/.local/state`)",
+            default="`$XDG_STATE_HOME/egress/spool`, or `~/.local/state/egress/spool`",
         ),
     )
     listen: str | None = field(

@@ -1,0 +1,26 @@
+# syntax=docker/dockerfile:1
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY egress egress
+COPY pipelines pipelines
+RUN python -m venv /opt/egress && /opt/egress/bin/pip install --no-cache-dir .
+
+FROM python:3.12-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /var/lib/egress --create-home egress \
+    && mkdir /media && chown egress /media
+COPY --from=build /opt/egress /opt/egress
+ENV PATH=/opt/egress/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    EGRESS_SPOOL=/var/lib/egress/spool \
+    EGRESS_LISTEN=0.0.0.0:8080
+USER egress
+WORKDIR /media
+VOLUME ["/var/lib/egress", "/media"]
+EXPOSE 8080
+# The address is the one the container listens at, whatever EGRESS_LISTEN was changed to.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['EGRESS_LISTEN'].rpartition(':')[2] + '/health', timeout=4)"]
+STOPSIGNAL SIGINT
+ENTRYPOINT ["egress"]
+CMD ["doctor"]
