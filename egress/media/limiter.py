@@ -89,7 +89,7 @@ class Limiter:
         self._targets = targets[-_AHEAD:]
         if targets.min() == 1 and self._held.min() == 1:
             return np.ones(steps * _STEP, np.float32)
-        goals = np.lib.stride_tricks.sliding_window_view(targets, _AHEAD + 1).min(axis=1)
+        goals = np.minimum.reduce([targets[k : k + steps] for k in range(_AHEAD + 1)])
         held = self._held.tolist()
         last = held[-1]
         for goal in goals.tolist():
@@ -98,7 +98,7 @@ class Limiter:
             held.append(last)
         holds = np.array(held, np.float32)
         self._held = holds[-_AHEAD:]
-        corners = np.lib.stride_tricks.sliding_window_view(holds, _AHEAD).sum(axis=1) / np.float32(_AHEAD)
+        corners = np.add.reduce([holds[k : k + steps + 1] for k in range(_AHEAD)]) / np.float32(_AHEAD)
         gain: Samples = (corners[:-1, None] + np.diff(corners)[:, None] * _SLOPE).reshape(-1)
         return gain
 
@@ -106,7 +106,9 @@ class Limiter:
 def _true_peaks(around: Samples, steps: int) -> Samples:
     """The largest true peak of each step over all channels; `around` holds the taps before and after as well."""
     count = steps * _STEP
-    windows = np.lib.stride_tricks.sliding_window_view(around, count, axis=1)
+    taps = _BEFORE + 1 + _AFTER
+    across, along = around.strides
+    windows = np.lib.stride_tricks.as_strided(around, (len(around), taps, count), (across, along, along))
     between = _WEIGHTS @ np.ascontiguousarray(windows)
     loudest = np.maximum(between.max(axis=(0, 1)), -between.min(axis=(0, 1)))
     np.maximum(loudest, np.abs(around[:, _BEFORE : _BEFORE + count]).max(axis=0), out=loudest)
