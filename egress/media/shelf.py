@@ -35,6 +35,7 @@ class Shelf:
         self.skipped = 0
         """Pictures that were never picked, because a newer one was due as well, or there was no room."""
         self._waiting: deque[Picture] = deque()
+        self._taken: Nanos = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -68,21 +69,25 @@ class Shelf:
 
     def pick(self, at: Nanos, tolerance: Nanos) -> Picture | None:
         """The picture of the tick at session time `at`: the newest that is due `tolerance` (half a tick) later."""
-        count = self._due(at + tolerance, tolerance)
+        count = self._due(at, tolerance)
         self.skipped += max(0, count - 1)
         for _ in range(count):
             self.current = self._waiting.popleft()
+            self._taken = at
         return self.current
 
-    def _due(self, limit: Nanos, tolerance: Nanos) -> int:
-        """How many waiting pictures to take: one a tick wherever that is at most the hysteresis off."""
-        slack = min(HYSTERESIS, tolerance * 3 // 5)
-        count = sum(1 for picture in self._waiting if picture.at <= limit)
-        if count == 0 and self._waiting and self._waiting[0].at <= limit + slack:
-            return 1
-        if count == 2:
-            first, second = self._waiting[0], self._waiting[1]
-            as_slow_as_the_tick = second.at - first.at > tolerance * 3 // 2
-            if as_slow_as_the_tick and second.at > limit - slack:
-                return 1
-        return count
+    def _due(self, at: Nanos, tolerance: Nanos) -> int:
+        """How many waiting pictures to take: where two answers are nearly right, the one that keeps the pace."""
+        limit, slack = at + tolerance, min(HYSTERESIS, tolerance * 3 // 5)
+        waiting = self._waiting
+        count = sum(1 for picture in waiting if picture.at <= limit)
+        if self.current is None:
+            return count
+        answers = [count]
+        if count < len(waiting) and waiting[count].at <= limit + slack:
+            answers.append(count + 1)
+        if count > 0 and waiting[count - 1].at > limit - slack:
+            answers.append(count - 1)
+        expected = self.current.at + at - self._taken
+        times = [self.current.at, *(picture.at for picture in waiting)]
+        return min(answers, key=lambda answer: abs(times[answer] - expected))

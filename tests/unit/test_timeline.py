@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_an_estimate_that_changes_is_slewed_not_jumped() -> None:
     timeline = PeerClock().track("audio", 48_000)
     run(timeline, Simulated(), 0, 20 * SECOND)
     moved = run(timeline, Simulated(latency=-20 * MILLISECOND), 20 * SECOND, 40 * SECOND)
-    steps = [b[1] - a[1] for a, b in zip(moved, moved[1:], strict=False)]
+    steps = [b[1] - a[1] for a, b in pairwise(moved)]
     assert max(abs(step) for step in steps) <= 20 * MILLISECOND * 0.006
     assert abs(moved[-1][1] + 20 * MILLISECOND) < MILLISECOND
     assert timeline.jumps == 0
