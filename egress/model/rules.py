@@ -117,7 +117,6 @@ def _sinks(p: Pipeline) -> Iterator[Finding]:
         if sink.kind not in kinds:
             hint = did_you_mean(sink.kind, kinds)
             yield _found(f"{path}.kind", f"unknown sink {shown(sink.kind)}{hint}; known: {one_of(kinds)}")
-            continue
         for problem in target_problems(sink, f"{path}.to"):
             yield Finding(problem, (f"{path}.kind",))
         yield from _sink(p, path, sink)

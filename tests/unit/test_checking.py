@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import pytest
 
 from egress.model import checking
@@ -184,6 +187,10 @@ def test_faults_of_form_and_of_rules_come_together_in_one_answer() -> None:
     }
 
 
+def test_a_sink_of_unknown_kind_still_has_its_place_judged() -> None:
+    assert set(problems("name: a\nsinks: [{kind: mp5, to: ../x}]\n")) == {"sinks[0].kind", "sinks[0].to"}
+
+
 def test_every_problem_tells_its_line() -> None:
     found = problems("name: a\nvideo:\n  fps: 0\nsinks:\n  - kind: mp4\n    to: ../a.mp4\n  - kind: hls\n")
     assert found["video.fps"].endswith("(line 3)")
@@ -195,3 +202,42 @@ def test_messages_stay_short_whatever_was_written() -> None:
     found = problems(f"name: {'n' * 4000}\nvideo: {{size: {'9' * 4000}}}\nsinks: [{{kind: {'k' * 4000}, to: x}}]\n")
     assert len(found) == 3
     assert all(len(message) < 400 for message in found.values())
+
+
+def test_whatever_stands_in_any_field_is_refused_or_read_but_never_breaks() -> None:
+    odd: list[object] = [None, True, -1, 0, 10**30, 1.5, float("inf"), float("nan"), "", "\x00", "{", "2s", "1x1"]
+    odd += ["9" * 400 + "h", "../", "rtmp://[", "💥", [], [[]], {}, {"kind": "hls"}, [None], {1: 2}, b"x", ()]
+    whole = {
+        "name": "good",
+        "about": "x",
+        "select": {"roles": ["host"]},
+        "layout": {"kind": "grid", "gap": 1, "margin": 1, "fit": "cover", "labels": True, "background": "#000000"},
+        "video": {"size": "90x90", "fps": 30, "bitrate": "1M", "keyframe": "2s", "preset": "fast", "tune": "none"},
+        "audio": {"rate": 48000, "channels": 2, "bitrate": "128k", "codec": "aac"},
+        "sinks": [
+            {"kind": "mp4", "to": "a.mp4", "required": True, "fragment": "2s"},
+            {"kind": "hls", "to": "l/", "part": "500ms", "segment": "4s", "window": "15m", "playlist": "event"},
+            {"kind": "rtmp", "to": "rtmp://h/a/b"},
+        ],
+        "stop": {"empty_for": "5m", "max": "4h"},
+        "delay": "400ms",
+    }
+    assert checking.examine(whole)[1] == ()
+    for path, value in [(path, value) for path in _paths(whole) for value in odd]:
+        changed = copy.deepcopy(whole)
+        place: Any = changed
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = value
+        pipeline, problems = checking.examine(changed)
+        assert pipeline is not None or problems, (path, value)
+        assert all(problem.message and len(problem.message) < 500 for problem in problems), (path, value)
+
+
+def _paths(value: object) -> list[tuple[Any, ...]]:
+    steps: list[Any] = []
+    if isinstance(value, dict):
+        steps = list(value.items())
+    elif isinstance(value, list):
+        steps = list(enumerate(value))
+    return [(key, *rest) for key, child in steps for rest in [(), *_paths(child)]]
