@@ -15,7 +15,7 @@ from av.codec.context import Flags, ThreadType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from egress.media.encoding import Encoder, OnError, OnPacket
-from egress.media.planes import BT709, LIMITED, planes
+from egress.media.planes import BT709, LIMITED, black, planes
 from egress.model.errors import Fault, RequestError
 from egress.model.media import SECOND, Codec, Size, StreamInfo
 from egress.model.pipeline import Audio, Video
@@ -44,6 +44,7 @@ class VideoEncoder(Encoder):
         self.pictures = 0
         self.repeated = 0
         self.refused = 0
+        self.late = 0
         self._size = doc.size
         self._time_base = 1 / doc.fps
         self._stream = self._open(doc)
@@ -134,11 +135,12 @@ class VideoEncoder(Encoder):
         self._join(timeout)
 
     def stats(self) -> Mapping[str, int]:
-        """Counters since the start; `waiting` is how many pictures wait now."""
+        """Counters since the start; `late` pictures came after theirs was made up for; `waiting` wait now."""
         return {
             "pictures": self.pictures,
             "repeated": self.repeated,
             "refused": self.refused,
+            "late": self.late,
             "waiting": self._waiting.qsize(),
             "packets": self.packets,
             "bytes": self.bytes,
@@ -148,7 +150,7 @@ class VideoEncoder(Encoder):
         if self._canvas is None:
             # Those that wait, the one being encoded, and the last one kept for repeats.
             for _ in range(DEPTH + 2):
-                self._free.put(_blank(Size(canvas.width, canvas.height)))
+                self._free.put(black(Size(canvas.width, canvas.height)))
         elif (canvas.width, canvas.height) != (self._canvas.width, self._canvas.height):
             raise Fault(f"the canvas changed to {canvas.width}x{canvas.height} while it was being encoded")
         self._canvas = canvas
@@ -158,10 +160,11 @@ class VideoEncoder(Encoder):
         while True:
             n, frame = self._waiting.get()
             if frame is None:
-                self._repeat(n, self._last or _blank(self._size))
+                self._repeat(n, self._last or black(self._size))
                 break
             self._repeat(n, self._last or frame)
             if n < self._next:
+                self.late += 1
                 self._free.put(frame)
                 continue
             self._encode(frame)
@@ -291,10 +294,3 @@ class AudioEncoder(Encoder):
         if self._taken:
             for packet in self._stream.encode(None):
                 self._deliver(packet)
-
-
-def _blank(size: Size) -> av.VideoFrame:
-    frame = av.VideoFrame(size.width, size.height, "yuv420p")
-    for plane, value in zip(planes(frame), (16, 128, 128), strict=True):
-        plane[...] = value
-    return frame

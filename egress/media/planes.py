@@ -8,6 +8,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from egress.model.media import Size
+
 Plane = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 """Y, Cb, Cr."""
@@ -28,6 +30,14 @@ def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
         for plane in frame.planes
     )
     return y, u, v
+
+
+def black(size: Size) -> av.VideoFrame:
+    """A new black yuv420p frame."""
+    frame = av.VideoFrame(size.width, size.height, "yuv420p")
+    for plane, value in zip(planes(frame), (16, 128, 128), strict=True):
+        plane[...] = value
+    return frame
 
 
 def tag(frame: av.VideoFrame) -> None:

@@ -122,6 +122,16 @@ def test_a_full_encoder_refuses_at_once_and_makes_up_for_it() -> None:
     assert [p.pts for p in packets] == list(range(7))
 
 
+def test_a_picture_offered_too_late_is_counted_and_moves_nothing() -> None:
+    packets: list[Packet] = []
+    encoder = VideoEncoder(SMALL, packets.append)
+    for n in (0, 3, 2, 3, 4):
+        patiently(encoder, n, canvas(SMALL.size))
+    encoder.close(5)
+    assert [p.pts for p in packets] == list(range(5))
+    assert encoder.stats()["late"] == 2
+
+
 def test_a_programme_without_any_picture_is_black() -> None:
     packets: list[Packet] = []
     encoder = VideoEncoder(SMALL, packets.append)
