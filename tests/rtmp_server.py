@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import psutil
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from egress.sinks import amf0
 from egress.sinks.rtmp_chunks import ChunkReader, ChunkWriter, Kind, Message
@@ -165,8 +172,6 @@ def _listens(port: int) -> bool:
 
 
 def _gate(authorise: Callable[[dict[str, str]], int]) -> ThreadingHTTPServer:
-    from urllib.parse import parse_qsl, urlsplit
-
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(authorise(dict(parse_qsl(urlsplit(self.path).query))))
@@ -314,3 +319,91 @@ def refusing_port() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield int(holder.getsockname()[1])
+
+
+class TlsFront:
+    """TLS in front of a plain RTMP server on loopback; `heard` is what came out of the TLS, in order.
+
+    Its certificate is for `name`, signed by a CA of its own (the file `ca`); use it as a context manager.
+    """
+
+    def __init__(self, folder: Path, behind: int, name: str = "localhost") -> None:
+        self.heard = bytearray()
+        self.ca = folder / "ca.pem"
+        self._behind = behind
+        chain = _certificates(folder, name)
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(chain)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def __enter__(self) -> TlsFront:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def url(self, key: str) -> str:
+        """Where to publish under a key."""
+        return f"rtmps://localhost:{self.port}/live/{key}"
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await asyncio.start_server(self._meet, "127.0.0.1", 0, ssl=self._context)
+        self.port = int(server.sockets[0].getsockname()[1])
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            inner, outer = await asyncio.open_connection("127.0.0.1", self._behind)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(self._pipe(reader, outer, self.heard), self._pipe(inner, writer, None))
+
+    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, copy: bytearray | None) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if copy is not None:
+                    copy += data
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+def _certificates(folder: Path, name: str) -> Path:
+    """A CA in `ca.pem`, and the file with key and certificate of `name`."""
+    now = datetime.now(UTC)
+
+    def certificate(subject: str, issuer: str, key: Any, signer: Any, *, ca: bool) -> x509.Certificate:
+        builder = x509.CertificateBuilder(
+            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - timedelta(days=1),
+            not_valid_after=now + timedelta(days=1),
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(issued_by, critical=False)
+        if not ca:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+        return builder.sign(signer, hashes.SHA256())
+
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = certificate("test CA", "test CA", root_key, root_key, ca=True)
+    leaf = certificate(name, "test CA", key, root_key, ca=False)
+    pem = serialization.Encoding.PEM
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ca.pem").write_bytes(root.public_bytes(pem))
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "leaf.pem").write_bytes(secret + leaf.public_bytes(pem))
+    return folder / "leaf.pem"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from egress.model.errors import RequestError
-from egress.model.secrets import redact, redact_url
+from egress.model.secrets import HIDDEN, redact, redact_url
 
 PROVIDERS = {
     "youtube": "rtmps://a.rtmps.youtube.com:443/live2/",
@@ -18,6 +18,7 @@ PROVIDERS = {
 """What `youtube://KEY` and the like stand for; all of them over TLS."""
 
 SCHEMES = ("rtmp", "rtmps", *PROVIDERS)
+"""The schemes an RTMP destination may have."""
 _FORM = "write it like rtmp://host/app/key, rtmps://host/app/key or youtube://KEY"
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
@@ -36,7 +37,7 @@ class RtmpAddress:
     @classmethod
     def parse(cls, url: str) -> RtmpAddress:
         """Take an address apart; raises RequestError (naming the fix, never the key)."""
-        public = redact_url(url)
+        public = shown(url)
         if _CONTROL.search(url):
             raise _wrong(public, "holds a space or control character")
         scheme, _, rest = url.partition("://")
@@ -50,7 +51,7 @@ class RtmpAddress:
         except ValueError as error:
             raise _wrong(public, redact(str(error), url)) from None
         if parts.scheme not in ("rtmp", "rtmps"):
-            raise _wrong(f"{parts.scheme}://…", f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
+            raise _wrong(public, f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
         if not parts.hostname:
             raise _wrong(public, "has no host")
         if parts.username is not None:
@@ -75,6 +76,13 @@ class RtmpAddress:
         name, _, query = self.key.partition("?")
         values = tuple(value for pair in query.split("&") if len(value := pair.partition("=")[2]) > 5)
         return tuple(text for text in (self.key, name, query, *values) if len(text) > 3)
+
+
+def shown(url: str) -> str:
+    """What may be shown of an address meant for RTMP, right or wrong."""
+    scheme, colon, _ = url.partition("://")
+    # In an address of another kind there is no telling where the key stands.
+    return redact_url(url) if not colon or scheme in SCHEMES else f"{scheme}://{HIDDEN}"
 
 
 def _wrong(public: str, problem: str) -> RequestError:

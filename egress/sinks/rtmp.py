@@ -10,8 +10,8 @@ from egress.model.errors import Blame, DestinationError, RequestError
 from egress.model.job import Artifact
 from egress.model.media import MILLISECOND, Codec, Packet, StreamInfo
 from egress.model.pipeline import SinkDoc
-from egress.model.secrets import redact, redact_url
-from egress.sinks.address import RtmpAddress
+from egress.model.secrets import redact
+from egress.sinks.address import RtmpAddress, shown
 from egress.sinks.backlog import Backlog
 from egress.sinks.backoff import Backoff
 from egress.sinks.base import Sink, SinkContext
@@ -46,11 +46,13 @@ class RtmpSink(Sink):
         *,
         limits: Limits | None = None,
         patience: Patience | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         super().__init__(doc, context)
         self._limits = limits or Limits()
         self._patience = patience or Patience()
-        self._public = redact_url(context.to)
+        self._backoff = backoff or Backoff()
+        self._public = shown(context.to)
         self._secrets: tuple[str, ...] = ()
         self._order = b""
         self._stamper: Stamper
@@ -79,7 +81,7 @@ class RtmpSink(Sink):
         self._order = Order(self.context.to, tracks, self._limits).encode()
         self._stamper = Stamper(programme)
         self._backlog = Backlog([info.kind for info in programme])
-        self._destination = Destination(time.monotonic(), Backoff(), self._patience)
+        self._destination = Destination(time.monotonic(), self._backoff, self._patience)
         self._supervise()
 
     def write(self, packet: Packet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from egress.model.errors import RequestError
-from egress.sinks.address import RtmpAddress
+from egress.sinks.address import RtmpAddress, shown
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,9 @@ def test_neither_repr_nor_public_show_the_key() -> None:
     address = RtmpAddress.parse("rtmp://h/live/abcdefgh-ijkl?token=s3cret-token")
     assert "abcdefgh" not in repr(address) and "s3cret" not in repr(address)
     assert {"abcdefgh-ijkl", "s3cret-token"} <= set(address.secrets)
+
+
+def test_nothing_of_an_address_of_another_kind_is_shown() -> None:
+    assert shown("http://host/live/sekretkey") == "http://…"
+    assert shown("sekretkey") == "…"
+    assert shown("rtmp://host/live/sekretkey-1234") == "rtmp://host/live/…1234"

@@ -1,0 +1,272 @@
+"""The RTMP sink against a real nginx-rtmp: what it recorded, while and after servers misbehave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from egress.model.errors import DestinationError
+from egress.model.pipeline import RtmpDoc
+from egress.sinks import flv
+from egress.sinks.base import SinkContext, SinkState, SinkThread
+from egress.sinks.destination import Patience
+from egress.sinks.rtmp import RtmpSink
+from egress.sinks.sender_feed import Limits
+from tests.rtmp_programme import Programme, programme
+from tests.rtmp_server import NginxRtmp, TlsFront, silent_server, wait_for
+
+KEY = "canary-7f3e9a-4471"
+LIMITS, PATIENCE = Limits(), Patience()
+SHOW = programme(30, keyframe=30)
+"""Half a minute: tests stop it where they have seen enough."""
+
+
+class Live:
+    """A sink on its thread as the worker runs it, fed at the pace of the programme."""
+
+    def __init__(self, folder: Path, url: str, show: Programme, limits: Limits, patience: Patience) -> None:
+        self.events: list[dict[str, Any]] = []
+        context = SinkContext("job", "room", "title", datetime.now(UTC), folder, url, self.events.append)
+        doc = RtmpDoc(kind="rtmp", to=url)
+        self.sink = RtmpSink(doc, context, limits=limits, patience=patience)
+        self.thread = SinkThread("rtmp", self.sink, show.streams)
+        self.deepest = 0
+
+    @property
+    def state(self) -> str:
+        return str(self.sink.status()["state"])
+
+    def end(self) -> None:
+        """Close as the worker does; the queue never came near to being full."""
+        self.thread.finish()
+        assert self.thread.join(30)
+        assert self.thread.refused == 0
+        assert self.deepest < 200, "writing to a sink in trouble must not take longer than the programme"
+        assert KEY not in repr((self.events, self.sink.status(), self.thread.error, self.thread.artifacts))
+
+
+class Stage:
+    """Plays one programme to all its destinations, until told that enough was seen."""
+
+    def __init__(self, folder: Path, show: Programme = SHOW) -> None:
+        self.show = show
+        self.lives: list[Live] = []
+        self._folder = folder
+        self._packets = iter(show.packets)
+        self._began = time.monotonic()
+
+    def add(self, url: str, *, limits: Limits = LIMITS, patience: Patience = PATIENCE) -> Live:
+        folder = self._folder / f"sink-{len(self.lives)}"
+        folder.mkdir()
+        live = Live(folder, url, self.show, limits, patience)
+        self.lives.append(live)
+        return live
+
+    def play(self, *, until: Any = None, seconds: float = 20) -> None:
+        """Play on at live pace until a condition holds, or for so many seconds without one."""
+        end = time.monotonic() + seconds
+        while not (until is not None and until()):
+            if time.monotonic() >= end:
+                assert until is None, [(live.sink.status(), live.events[-3:]) for live in self.lives]
+                return
+            packet = next(self._packets)
+            wait = self._began + float(self.show.at(packet)) - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            for live in self.lives:
+                assert live.thread.offer(packet), live.thread.error
+                live.deepest = max(live.deepest, live.thread.depth)
+
+
+@contextmanager
+def _stage(folder: Path) -> Iterator[Stage]:
+    stage = Stage(folder)
+    try:
+        yield stage
+    finally:
+        for live in stage.lives:
+            live.thread.abort()
+            live.thread.join(10)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one FLV file holds, each access unit found again in the programme by its bytes."""
+
+    pictures: Sequence[int]
+    sounds: Sequence[int]
+    offsets: Sequence[Fraction]
+    """By how many ms each unit's time in the file differs from its time in the programme."""
+
+
+def _recorded(file: Path, show: Programme = SHOW) -> Recorded:
+    known: dict[bytes, tuple[str, int, Fraction]] = {}
+    numbers = {"video": count(), "audio": count()}
+    for packet in show.packets:
+        data = flv.video(packet.data, key=packet.key, composition=0)[5:] if packet.stream == "video" else packet.data
+        known[data] = (packet.stream, next(numbers[packet.stream]), show.at(packet))
+    found: dict[str, list[int]] = {"video": [], "audio": []}
+    offsets = []
+    with av.open(str(file)) as container:
+        assert sorted(stream.type for stream in container.streams) == ["audio", "video"]
+        for packet in container.demux():
+            if packet.dts is None or packet.time_base is None:
+                continue
+            kind, number, at = known[bytes(packet)]
+            found[kind].append(number)
+            offsets.append(1000 * (packet.dts * packet.time_base - at))
+    return Recorded(found["video"], found["audio"], offsets)
+
+
+def _unbroken(numbers: Sequence[int]) -> bool:
+    return list(numbers) == list(range(numbers[0], numbers[-1] + 1))
+
+
+def _file(server: NginxRtmp, key: str, which: int = -1) -> Path:
+    """A recording once nginx has finished it."""
+    file = wait_for(lambda: server.recordings(key), 10, "a recording")[which]
+    wait_for(lambda: f"<name>{key}</name>" not in server.stat(), 10, "the end of the stream")
+    return Path(file)
+
+
+def test_the_recording_holds_every_unit_in_time(tmp_path: Path) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+        live = stage.add(server.url(KEY))
+        stage.play(seconds=5)
+        live.end()
+        assert live.thread.state is SinkState.CLOSED
+        recorded = _recorded(_file(server, KEY))
+        assert _unbroken(recorded.pictures) and _unbroken(recorded.sounds)
+        assert recorded.pictures[0] == 0 and len(recorded.pictures) >= 145
+        assert max(recorded.offsets) - min(recorded.offsets) <= 1, "rounded to a ms, sound and picture alike"
+        with av.open(str(_file(server, KEY))) as container:
+            assert sum(1 for _ in container.decode(video=0)) == len(recorded.pictures)
+        assert live.sink.status()["dropped"] == {"video": 0, "audio": 0}
+        (made,) = live.thread.artifacts
+        assert abs(made.duration / 1e9 - 5) < 0.5
+
+
+@pytest.mark.parametrize("how", ["kill", "drop"])
+def test_after_a_break_it_goes_on_soon_at_a_keyframe_and_in_time(tmp_path: Path, how: str) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+        live = stage.add(server.url(KEY))
+        stage.play(seconds=3)
+        assert live.state == "live"
+        if how == "kill":
+            server.kill_worker()
+        else:
+            server.drop(KEY)
+        stage.play(until=lambda: live.state == "retrying")
+        stage.play(until=lambda: live.state == "live")
+        stage.play(seconds=3)
+        live.end()
+        assert live.thread.error is None
+        _file(server, KEY)
+        first, second = (_recorded(file) for file in server.recordings(KEY))
+        assert _unbroken(first.pictures) and _unbroken(second.pictures) and _unbroken(second.sounds)
+        assert second.pictures[0] % 30 == 0, "a keyframe"
+        lost = second.pictures[0] - first.pictures[-1]
+        assert 0 < lost <= 3 * 30, f"{lost / 30} s of pictures lost"
+        for part in (first, second):
+            assert max(part.offsets) - min(part.offsets) <= 1
+        assert live.sink.status()["retries"] == 1
+
+
+def test_a_frozen_server_fails_while_the_good_one_misses_nothing_and_comes_back_when_it_thaws(tmp_path: Path) -> None:
+    limits = Limits(handshake=1.5, stall=3)
+    patience = Patience(dead=8, steady=5)
+    with (
+        NginxRtmp(tmp_path / "good") as good,
+        NginxRtmp(tmp_path / "bad") as bad,
+        silent_server() as silent,
+        _stage(tmp_path) as stage,
+    ):
+        fine = stage.add(good.url(KEY))
+        frozen = stage.add(bad.url(KEY), limits=limits, patience=patience)
+        mute = stage.add(f"rtmp://127.0.0.1:{silent}/live/{KEY}", limits=limits, patience=patience)
+        stage.play(until=lambda: frozen.state == "live")
+        stage.play(seconds=2)
+        bad.freeze()
+        stage.play(until=lambda: frozen.state == "failed")
+        assert mute.state == "failed" and "handshake" in mute.sink.status()["last_error"]
+        reasons = " ".join(event.get("reason", "") for event in frozen.events)
+        assert "has taken nothing for" in reasons or "no longer takes anything" in reasons
+        bad.thaw()
+        stage.play(seconds=1)
+        for live in (fine, frozen, mute):
+            live.end()
+        assert isinstance(mute.thread.error, DestinationError)
+        recorded = _recorded(_file(good, KEY))
+        assert _unbroken(recorded.pictures) and _unbroken(recorded.sounds)
+        assert fine.sink.status()["dropped"] == {"video": 0, "audio": 0}
+
+
+def test_a_publish_the_server_forbids_fails_after_three_tries_with_the_fix(tmp_path: Path) -> None:
+    asked: list[dict[str, str]] = []
+
+    def forbid(arguments: dict[str, str]) -> int:
+        asked.append(arguments)
+        return 403
+
+    with NginxRtmp(tmp_path / "nginx", authorise=forbid) as server, _stage(tmp_path) as stage:
+        live = stage.add(server.url(KEY) + "?token=canary-query-9921")
+        stage.play(until=lambda: live.state == "failed")
+        assert [(a["name"], a["token"]) for a in asked] == [(KEY, "canary-query-9921")] * 3
+        live.end()
+        assert isinstance(live.thread.error, DestinationError)
+        assert "stream key right" in live.thread.error.message
+        assert live.events[-1]["blame"] == "request"
+        assert server.recordings(KEY) == []
+
+
+def test_a_server_that_is_down_is_found_again(tmp_path: Path) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+        server.stop()
+        live = stage.add(server.url(KEY))
+        stage.play(until=lambda: live.state == "retrying")
+        assert "refuses connections" in live.sink.status()["last_error"]
+        server.start()
+        stage.play(until=lambda: live.state == "live")
+        stage.play(seconds=2)
+        live.end()
+        recorded = _recorded(_file(server, KEY))
+        assert recorded.pictures[0] % 30 == 0 and _unbroken(recorded.pictures)
+
+
+def test_over_tls_with_an_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, TlsFront(tmp_path / "tls", server.port) as front:
+        monkeypatch.setenv("SSL_CERT_FILE", str(front.ca))
+        with _stage(tmp_path) as stage:
+            live = stage.add(front.url(KEY))
+            stage.play(until=lambda: live.state == "live")
+            stage.play(seconds=2)
+            live.end()
+            assert live.thread.error is None
+            recorded = _recorded(_file(server, KEY))
+            assert _unbroken(recorded.pictures) and len(recorded.pictures) >= 55
+
+
+@pytest.mark.parametrize(("trusted", "name"), [(False, "localhost"), (True, "other.example")])
+def test_a_certificate_that_proves_nothing_is_refused_before_anything_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool, name: str
+) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, TlsFront(tmp_path / "tls", server.port, name) as front:
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(front.ca))
+        with _stage(tmp_path) as stage:
+            live = stage.add(front.url(KEY))
+            stage.play(until=lambda: live.state == "retrying")
+            assert "certificate of localhost" in live.sink.status()["last_error"]
+            live.end()
+            assert isinstance(live.thread.error, DestinationError)
+        assert bytes(front.heard) == b""
