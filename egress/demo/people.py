@@ -14,6 +14,7 @@ _NAMES = """
     Konrad Ida Gordon Thelma Seymour Erna Robert Cynthia Michael Jeannette Andrew Carol
 """
 _HUES = (0, 120, 240, 60, 300, 180, 30, 270, 150, 210, 330, 90, 15, 285, 165, 225)
+_BETWEEN = (0.0, 7.5, 3.75, 11.25)
 _TONES = (523, 659, 784, 880)
 _FIRST_FREE_TONE, _TONE_STEP = 1010, 110
 
@@ -36,7 +37,7 @@ def person(index: int) -> Person:
         raise ValueError(f"participant {index} does not exist: there are {MOST}, numbered from 0")
     name = _NAMES.split()[index]
     turn, hue = divmod(index, len(_HUES))
-    red, green, blue = colorsys.hls_to_rgb(((_HUES[hue] + 7.5 * turn) % 360) / 360, 0.5, 1.0)
+    red, green, blue = colorsys.hls_to_rgb(((_HUES[hue] + _BETWEEN[turn]) % 360) / 360, 0.5, 1.0)
     tone = _TONES[index] if index < len(_TONES) else _FIRST_FREE_TONE + _TONE_STEP * (index - len(_TONES))
     colour = (round(255 * red), round(255 * green), round(255 * blue))
     return Person(index, name.lower(), name, "host" if index == 0 else "guest", colour, tone)

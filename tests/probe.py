@@ -1,0 +1,273 @@
+"""The analyser: opens a PRODUCT (MP4, HLS, FLV), looks and listens, and judges it by numbers.
+
+    python -m tests.probe FILE --participants N
+
+Needs nothing of how the product was made but the layout: participants are known by the bar code in their pictures, by
+the colour of their flash and the tone of their beep; both come on every whole second of one shared clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from egress.demo.people import person
+from egress.demo.picture import LOOP_SECONDS
+from egress.media.layout import grid
+from egress.model import units
+from egress.model.media import SECOND, Nanos
+from egress.model.pipeline import LayoutDoc
+from tests.listening import Sound, beeps, hear
+from tests.verdict import Bars, PersonReport, Report
+from tests.watching import LayoutFunction, Watched, distinct, flashes, longest_freeze, watch
+from tests.world import Expect, World
+
+_SETTLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Beginnings of one participant's beeps or flashes, by beat: seconds in the product."""
+
+    at: dict[int, float]
+    extra: int
+
+
+def probe(
+    location: str | Path,
+    *,
+    participants: int | None = None,
+    world: World | None = None,
+    zero: Nanos | None = None,
+    began: float = 0.0,
+    source_fps: int = 30,
+    layout: LayoutFunction = grid,
+    doc: LayoutDoc | None = None,
+    aspect: float = 16 / 9,
+) -> Report:
+    """Judge a product by a world, or, given only how many participants, as if all had been there all the time.
+
+    `zero` is the plan's second 0 on the monotonic clock and `began` the plan's second at which the product begins, to
+    within 4 s; without a world neither matters: what is required begins two seconds after the first event.
+    """
+    options = {"live_start_index": "0"} if str(location).endswith(".m3u8") else {}
+    everyone = world.participants if world else tuple(range(participants or 1))
+    sound = hear(location, options)
+    watched = watch(location, participants=len(everyone), layout=layout, doc=doc, aspect=aspect, options=options)
+    heard = {who: beeps(sound.mono(), sound.rate, person(who).tone, sound.start) for who in everyone} if sound else {}
+    seen = {who: flashes(watched, who, source_fps) for who in everyone} if watched else {}
+    phase = _phase([b.at for found in heard.values() for b in found] or [f.at for v in seen.values() for f in v])
+    beep_at = {who: _by_beat([b.at for b in found], phase) for who, found in heard.items()}
+    flash_at = {who: _by_beat([f.at for f in found], phase) for who, found in seen.items()}
+    seconds = max(sound.seconds + sound.start if sound else 0.0, watched.seconds if watched else 0.0)
+    beats = range(round(-phase), int(seconds - phase - 0.25) + 1)
+    votes = Counter((f.second - round(f.at - phase)) % LOOP_SECONDS for found in seen.values() for f in found)
+    shift = _shift(votes, zero, began + phase)
+    first = min((beat for events in (*beep_at.values(), *flash_at.values()) for beat in events.at), default=0)
+
+    def expected(who: int, kind: str, beat: int) -> Expect:
+        if world is not None:
+            return world.expect(who, "audio" if kind == "audio" else "video", beat + shift)
+        return Expect.REQUIRED if beat >= first + _SETTLE else Expect.OPTIONAL
+
+    people = []
+    for who in everyone:
+        required = present = forbidden = 0
+        shown: list[int] = []
+        for kind, events in (("audio", beep_at.get(who)), ("video", flash_at.get(who))):
+            if events is None:
+                continue
+            for beat in beats:
+                expect = expected(who, kind, beat)
+                required += expect is Expect.REQUIRED
+                present += expect is Expect.REQUIRED and beat in events.at
+                forbidden += expect is Expect.FORBIDDEN and beat in events.at
+                if kind == "video" and expect is Expect.REQUIRED:
+                    shown.append(beat)
+        audio, video = beep_at.get(who), flash_at.get(who)
+        both = sorted(set(audio.at) & set(video.at)) if audio and video else []
+        offsets = [video.at[beat] - audio.at[beat] for beat in both] if audio and video else []
+        whole = [b for b in shown if b + 1 in shown]
+        per_second = [distinct(watched, who, b + phase, b + phase + 1) for b in whole] if watched else []
+        people.append(
+            PersonReport(
+                index=who,
+                name=person(who).name,
+                beeps=len(audio.at) if audio else None,
+                flashes=len(video.at) if video else None,
+                damaged=sum(not 0.08 <= b.length <= 0.12 for b in heard.get(who, ()))
+                + (audio.extra if audio else 0)
+                + (video.extra if video else 0),
+                required=required,
+                present=present,
+                forbidden=forbidden,
+                offset_median=_median(offsets),
+                offset_p95=_p95([abs(x) for x in offsets]),
+                beep_cadence_p95=_cadence(audio),
+                flash_cadence_p95=_cadence(video),
+                distinct_mean=float(np.mean(per_second)) if per_second else None,
+                distinct_least=min(per_second, default=None),
+                freeze=max((longest_freeze(watched, who, b + phase, b + phase + 1.5) for b in whole), default=None)
+                if watched
+                else None,
+            )
+        )
+    return Report(
+        location=str(location),
+        people=tuple(people),
+        beep_spread_p95=_spread(beep_at),
+        flash_spread_p95=_spread(flash_at),
+        arrangements=tuple((watched.time(frame), count) for frame, count in watched.arrangements) if watched else (),
+        metadata=_metadata(location, options),
+        **_video_facts(watched),
+        **_audio_facts(sound),
+    )
+
+
+def _phase(times: list[float]) -> float:
+    """Where in a second of the product the shared clock's whole seconds lie, -0.5 to 0.5."""
+    if not times:
+        return 0.0
+    mean = np.angle(np.exp(2j * np.pi * np.array(times)).mean()) / (2 * np.pi)
+    around = (np.array(times) - mean + 0.5) % 1.0 - 0.5
+    return float(mean + np.median(around))
+
+
+def _by_beat(times: list[float], phase: float) -> _Events:
+    found: dict[int, float] = {}
+    extra = 0
+    for at in times:
+        extra += found.setdefault(round(at - phase), at) != at
+    return _Events(found, extra)
+
+
+def _shift(votes: Counter[int], zero: Nanos | None, at_beat_0: float) -> int:
+    """What to add to a beat to get the plan's second."""
+    near = round(at_beat_0)
+    if not votes or zero is None:
+        return near
+    exact = (votes.most_common(1)[0][0] - zero // SECOND) % LOOP_SECONDS
+    return exact + LOOP_SECONDS * round((near - exact) / LOOP_SECONDS)
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _p95(values: list[float]) -> float | None:
+    return float(np.percentile(values, 95)) if values else None
+
+
+def _cadence(events: _Events | None) -> float | None:
+    if events is None:
+        return None
+    return _p95([abs(at - events.at[beat - 1] - 1) for beat, at in events.at.items() if beat - 1 in events.at])
+
+
+def _spread(events: dict[int, _Events]) -> float | None:
+    """p95 over the beats of how far apart the participants' events of one beat lie."""
+    spreads = []
+    for beat in {beat for one in events.values() for beat in one.at}:
+        at = [one.at[beat] for one in events.values() if beat in one.at]
+        if len(at) > 1:
+            spreads.append(max(at) - min(at))
+    return _p95(spreads)
+
+
+def _video_facts(watched: Watched | None) -> dict[str, Any]:
+    if watched is None:
+        return {}
+    ticks = sorted(watched.packet_ticks)
+    tick = watched.time_base
+    fps = _nominal(ticks, tick)
+    irregular = None
+    if fps is not None:
+        # A time base that cannot hold 1/fps exactly (FLV: milliseconds) may round, but not add up.
+        slack = 0 if (1 / fps / tick).denominator == 1 else 1
+        irregular = sum(abs((t - ticks[0]) * tick * fps - n) > slack * tick * fps for n, t in enumerate(ticks))
+    starts = np.array(watched.packet_ticks, float) * float(tick)
+    sizes = np.array(watched.sizes, float)
+    rates = {}
+    for span in (10, 2):
+        found = [
+            8 * sizes[(starts >= at) & (starts < at + span)].sum() / span
+            for at in np.arange(starts.min(), starts.max() - span + 0.5, 1.0)
+        ]
+        rates[span] = (min(found), max(found)) if found else None
+    return {
+        "size": str(watched.size),
+        "video_codec": watched.codec,
+        "fps": fps,
+        "pictures": len(ticks),
+        "irregular": irregular,
+        "video_start": float(ticks[0] * tick) if ticks else None,
+        "video_seconds": watched.seconds,
+        "keyframes": tuple(round((k - ticks[0]) * tick * (fps or 1)) for k in watched.keys),
+        "bitrate_10s": rates[10],
+        "bitrate_2s": rates[2],
+    }
+
+
+def _nominal(ticks: list[int], tick: Fraction) -> Fraction | None:
+    """The frame rate that the pictures' mean distance comes closest to."""
+    if len(ticks) < 2 or ticks[-1] == ticks[0]:
+        return None
+    usual = float(np.median(np.diff(ticks)) * tick)
+    mean = float((ticks[-1] - ticks[0]) * tick) / (len(ticks) - 1)
+    likely = mean if abs(mean / usual - 1) < 0.04 else usual
+    return min((Fraction(n, d) for n in (*range(1, 121),) for d in (1,)), key=lambda f: abs(1 / float(f) - likely))
+
+
+def _audio_facts(sound: Sound | None) -> dict[str, Any]:
+    if sound is None:
+        return {}
+    return {
+        "audio_codec": sound.codec,
+        "rate": sound.rate,
+        "channels": sound.samples.shape[0],
+        "audio_start": sound.start,
+        "audio_seconds": sound.seconds,
+        "audio_gaps": sound.gaps,
+        "clipped": sound.clipped,
+        "true_peak": sound.true_peak,
+    }
+
+
+def _metadata(location: str | Path, options: dict[str, str]) -> dict[str, str]:
+    with av.open(str(location), options=options) as container:
+        return dict(container.metadata)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Print the table; 1 when a bar is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.probe")
+    parser.add_argument("file")
+    parser.add_argument("--participants", type=int, default=4)
+    parser.add_argument("--bitrate", help="configured video bitrate, e.g. 3M")
+    parser.add_argument("--seconds", type=float, help="how long the product should be")
+    parser.add_argument("--keyframe", type=float, default=2.0, help="configured keyframe distance in seconds")
+    parser.add_argument("--gap", type=int, default=8, help="the layout's gap")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(words)
+    report = probe(args.file, participants=args.participants, doc=LayoutDoc(gap=args.gap))
+    bars = Bars(
+        bitrate=units.bitrate(args.bitrate) if args.bitrate else None, seconds=args.seconds, keyframe=args.keyframe
+    )
+    broken = report.violations(bars)
+    print(json.dumps(asdict(report) | {"violations": broken}, default=str, indent=1) if args.json else report.table())
+    for line in broken if not args.json else ():
+        print("VIOLATION", line)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
