@@ -55,14 +55,9 @@ class VideoDecoder:
             return []
         if frame.gap and not frame.key:
             self._doubt(now)
-        packet = av.Packet(frame.data)
-        packet.pts = frame.rtp
-        packet.time_base = Fraction(1, CLOCK_RATE)
-        try:
-            pictures = self._context.decode(packet)
-        except av.FFmpegError:
+        pictures = self._pictures(self._context, frame)
+        if pictures is None:
             self.errors += 1
-            self._keyed = self._keyed and not frame.key
             self._doubt(now)
             return []
         self.decoded += len(pictures)
@@ -74,6 +69,20 @@ class VideoDecoder:
         if self.broken_since is not None and now - self.broken_since < PATIENCE:
             return []
         return pictures
+
+    def _pictures(self, context: VideoCodecContext, frame: EncodedFrame) -> list[av.VideoFrame] | None:
+        """What a frame decodes to; None when it is broken. A broken keyframe leaves nothing to build on."""
+        if not frame.data:
+            return None  # libavcodec takes an empty packet for the end of the stream, and decodes nothing after it
+        packet = av.Packet(frame.data)
+        packet.pts = frame.rtp
+        packet.time_base = Fraction(1, CLOCK_RATE)
+        try:
+            return context.decode(packet)
+        except av.FFmpegError:
+            if frame.key:
+                self._stream = None
+            return None
 
     def _doubt(self, now: Nanos) -> None:
         if self.broken_since is None:

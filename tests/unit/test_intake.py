@@ -1,0 +1,255 @@
+"""Video intake over really encoded media; times are made up, so that a busy machine decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from egress.media.intake import HOLD, VideoIntake
+from egress.media.shelf import Picture
+from egress.media.timeline import PeerClock
+from egress.model.clock import SessionClock, monotonic
+from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame, Nanos, Size
+from tests.unit.feeding import FedSource, Sender, luma, picture, video
+
+SIZE = Size(64, 48)
+TICK = SECOND // 30
+DELAY = 400 * MILLISECOND
+
+
+@asynccontextmanager
+async def intake(clock: SessionClock, source: FedSource, delay: Nanos = DELAY) -> AsyncIterator[VideoIntake]:
+    timeline = PeerClock().track("video", 90_000)
+    taken = VideoIntake(source, timeline, clock, delay=delay, loop=asyncio.get_running_loop())
+    taken.start()
+    try:
+        yield taken
+    finally:
+        await taken.close()
+
+
+def clock(begun: Nanos = 0) -> SessionClock:
+    """A session that began so long ago."""
+    return SessionClock(monotonic() - begun, datetime.now(UTC))
+
+
+def encoded(
+    sender: Sender, count: int, codec: Codec = Codec.VP8, keys: int = 1000, size: Size = SIZE, begin: Nanos = 0
+) -> list[EncodedFrame]:
+    """Frame n is of brightness 40 + 5 n and was captured at begin + n / 30 s."""
+    media = video([picture(size, min(235, 40 + 5 * n)) for n in range(count)], codec, keys)
+    return [sender.frame(begin + n * TICK, codec, data, key) for n, (data, key) in enumerate(media)]
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.005)
+
+
+def brightness(shown: Picture | None) -> int:
+    assert shown is not None
+    return round((luma(shown.frame) - 40) / 5)
+
+
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264])
+async def test_each_tick_has_the_picture_of_its_time(codec: Codec) -> None:
+    session = clock()
+    source = FedSource(encoded(Sender(90_000, session.origin), 12, codec))
+    async with intake(session, source) as taken:
+        taken.show(Size(32, 24), "cover")
+        seen = []
+        for number in range(12):
+            at = number * TICK + 20 * MILLISECOND
+            await until(lambda: taken.stats()["decoded"] > number)  # noqa: B023
+            await asyncio.sleep(max(0, at + DELAY - session.now() - 60 * MILLISECOND) / SECOND)
+            shown = taken.picture_at(at, 2 * MILLISECOND)
+            seen.append(shown)
+        assert taken.stats()["errors"] == 0
+    for shown in seen:
+        assert shown is not None
+        assert (shown.frame.width, shown.frame.height) == (32, 24)
+        assert shown.source == SIZE
+        assert abs(shown.at - brightness(shown) * TICK - 20 * MILLISECOND) < MILLISECOND
+
+
+async def test_a_picture_is_not_decoded_before_it_is_due() -> None:
+    session = clock()
+    source = FedSource(encoded(Sender(90_000, session.origin), 5))
+    async with intake(session, source, delay=3600 * SECOND) as taken:
+        await source.drained()
+        await asyncio.sleep(0.05)
+        assert taken.stats()["decoded"] == 0
+        assert taken.stats()["waiting"] == 5
+        assert taken.picture_at(SECOND, TICK) is None
+
+
+async def test_late_frames_are_decoded_but_only_the_newest_is_shown() -> None:
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 12))
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.stats()["decoded"] == 12)
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK // 2)) == 11)
+        assert taken.stats()["late"] == 12
+
+
+async def test_a_new_tile_rescales_the_picture_that_is_shown() -> None:
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 1))
+    async with intake(session, source, delay=0) as taken:
+        taken.show(Size(32, 24), "cover")
+        await until(lambda: taken.picture_at(SECOND, TICK) is not None)
+        for size in (Size(48, 36), Size(20, 30)):
+            taken.show(size, "contain")
+            await until(lambda: taken.picture_at(SECOND, TICK).frame.width == size.width)  # type: ignore[union-attr] # noqa: B023
+        assert taken.stats()["decoded"] == 1
+
+
+async def test_sizes_and_rotation_may_change_mid_stream() -> None:
+    session = clock(begun=4 * SECOND)
+    sender = Sender(90_000, session.origin)
+    first = encoded(sender, 3)
+    second = encoded(sender, 3, size=Size(427, 241), begin=SECOND)
+    third = [replace(f, rotation=90) for f in encoded(sender, 3, size=Size(80, 40), begin=2 * SECOND)]
+    source = FedSource()
+    async with intake(session, source, delay=0) as taken:
+        taken.show(SIZE, "contain")
+        for some, expected in ((first, SIZE), (second, Size(427, 241)), (third, Size(40, 80))):
+            source.feed(*some)
+            await until(lambda: (p := taken.picture_at(4 * SECOND, TICK)) is not None and p.source == expected)  # noqa: B023
+        assert taken.stats()["errors"] == 0
+
+
+async def test_a_loss_freezes_the_picture_and_asks_for_a_keyframe() -> None:
+    session = clock(begun=SECOND)
+    sender = Sender(90_000, session.origin)
+    some = encoded(sender, 12, keys=8)
+    source = FedSource(some[:3])
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.stats()["decoded"] == 3)
+        source.asked = 0
+        source.feed(replace(some[4], gap=True))
+        await until(lambda: taken.stats()["decoded"] == 4 and source.asked == 1)
+        assert brightness(taken.picture_at(SECOND, TICK)) <= 2
+        source.feed(*some[8:])
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 11)
+
+
+async def test_a_stream_that_stays_broken_shows_nothing_in_the_end() -> None:
+    session = clock(begun=SECOND)
+    some = encoded(Sender(90_000, session.origin), 3)
+    source = FedSource([some[0], replace(some[2], gap=True)])
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.stats()["decoded"] == 2)
+        assert taken.picture_at(SECOND, TICK) is not None
+        assert taken.picture_at(session.now() + HOLD + SECOND, TICK) is None
+
+
+async def test_garbage_between_frames_is_counted_and_survived() -> None:
+    session = clock(begun=SECOND)
+    sender = Sender(90_000, session.origin)
+    some = encoded(sender, 9, Codec.H264, keys=6)
+    some.insert(3, sender.frame(3 * TICK, Codec.H264, b"\x13rubbish" * 40, False))
+    source = FedSource(some[:7])
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.stats()["decoded"] == 6)
+        assert taken.stats()["errors"] == 1
+        source.feed(*some[7:])
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 8)
+        assert taken.error is None
+
+
+async def test_a_hidden_track_is_not_decoded_and_comes_back_at_a_keyframe() -> None:
+    session = clock(begun=SECOND)
+    some = encoded(Sender(90_000, session.origin), 12, keys=6)
+    source = FedSource()
+    async with intake(session, source, delay=0) as taken:
+        taken.show(None, "cover")
+        source.feed(*some[:4])
+        await until(lambda: taken.stats()["dropped"] == 4)
+        assert taken.stats()["decoded"] == 0
+        assert taken.picture_at(SECOND, TICK) is None
+        taken.show(SIZE, "cover")
+        source.feed(some[4])
+        await until(lambda: source.asked == 1)
+        source.feed(*some[6:])
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 11 if taken.stats()["decoded"] else False)
+
+
+async def test_a_backlog_goes_on_at_its_newest_keyframe() -> None:
+    session = clock()
+    some = encoded(Sender(90_000, session.origin), 160, keys=50)
+    source = FedSource(some)
+    async with intake(session, source, delay=0) as taken:
+        taken.show(None, "cover")
+        await source.drained()
+        assert taken.stats()["waiting"] < 110
+        assert taken.stats()["keyframe_skips"] >= 1
+
+
+async def test_a_hopelessly_late_decoder_skips_to_the_newest_keyframe() -> None:
+    session = clock(begun=100 * SECOND)
+    taken = VideoIntake(
+        FedSource(), PeerClock().track("video", 90_000), session, delay=0, loop=asyncio.get_running_loop()
+    )
+    for frame in encoded(Sender(90_000, session.origin), 60, keys=20):
+        taken._take(frame)
+    taken.start()
+    await until(lambda: (p := taken.picture_at(100 * SECOND, TICK)) is not None and p.at >= 59 * TICK)
+    assert taken.stats()["dropped"] >= 40
+    await taken.close()
+
+
+async def test_frames_keep_their_time_when_a_new_stream_begins() -> None:
+    session = clock()
+    old, new = Sender(90_000, session.origin), Sender(90_000, session.origin, rtp=7, stream=2)
+    source = FedSource([*encoded(old, 6), *encoded(new, 6, begin=6 * TICK)])
+    times = []
+    async with intake(session, source) as taken:
+        for number in range(12):
+            await until(lambda: taken.stats()["decoded"] > number)  # noqa: B023
+            shown = taken.picture_at(number * TICK + 20 * MILLISECOND, TICK // 4)
+            if shown is not None:
+                times.append(shown.at)
+    assert times == sorted(times)
+    assert abs(times[-1] - 11 * TICK - 20 * MILLISECOND) <= 2 * TICK
+
+
+async def test_a_frame_with_a_mad_time_does_not_hold_up_the_others() -> None:
+    session = clock(begun=SECOND)
+    some = encoded(Sender(90_000, session.origin), 9)
+    some[4] = replace(some[4], rtp=some[4].rtp + 90_000 * 3600)
+    source = FedSource(some)
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.stats()["decoded"] == 9)
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 8)
+
+
+async def test_the_end_of_the_track_is_noticed() -> None:
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 2), ends=True)
+    async with intake(session, source, delay=0) as taken:
+        await until(lambda: taken.ended)
+        await until(lambda: taken.stats()["decoded"] == 2)
+        assert taken.error is None
+
+
+async def test_a_source_that_fails_is_reported_and_harms_nobody() -> None:
+    class Failing(FedSource):
+        async def recv(self) -> EncodedFrame:
+            raise RuntimeError("the room fell over")
+
+    async with intake(clock(), Failing()) as taken:
+        await until(lambda: taken.ended)
+        assert "fell over" in str(taken.error)
+
+
+async def test_closing_before_anything_came_is_quick_and_final() -> None:
+    async with intake(clock(), FedSource()) as taken:
+        pass
+    assert not taken._thread.is_alive()
