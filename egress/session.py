@@ -86,7 +86,7 @@ class Session:
         programme = Programme(self._order.pipeline, clock, on_packet, on_error)
         outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
         stage = Stage(self._order.pipeline, clock, visit, programme)
-        self._announce({"type": "ready", "started": clock.wall.isoformat(), **visit.info()})
+        self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
         tasks = [
             asyncio.create_task(self._follow(visit, stage, outlets, clock), name="follow the room"),

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from egress.media.intake import VideoIntake
-from egress.media.programme import PictureSource, Programme, Scene
+from egress.media.programme import PictureSource, Programme, Scene, SoundSource
 from egress.media.sound import AudioIntake
 from egress.media.timeline import PeerClock
 from egress.model import registry
@@ -107,8 +107,10 @@ class Stage:
     def stats(self) -> dict[str, int]:
         """Sums of all intakes' counters since the job began."""
         totals = dict(self._totals)
-        for intake in (*self._videos.values(), *self._sounds.values()):
-            _add(totals, intake.stats())
+        for video in self._videos.values():
+            _add(totals, video.stats())
+        for sound in self._sounds.values():
+            _add(totals, sound.stats())
         return totals
 
     def _take_in(self, track: Track) -> None:
@@ -139,7 +141,7 @@ class Stage:
 
     async def _set(self) -> None:
         now = self._clock.now()
-        sounds = tuple(self._sounds.values())
+        sounds: Mapping[str, SoundSource] = MappingProxyType({**self._sounds})
         if self._pipeline.video is None:
             self._programme.show(Scene(sounds=sounds), now)
             return

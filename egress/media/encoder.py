@@ -107,19 +107,21 @@ class VideoEncoder(Encoder):
             raise RequestError(message, (("video", message),)) from error
         return stream
 
-    def offer(self, n: int, canvas: av.VideoFrame) -> bool:
-        """Copy picture n for encoding, without waiting; False when it was refused (a repeat takes its place)."""
+    def offer(self, n: int, canvas: av.VideoFrame, *, patience: float = 0.0) -> bool:
+        """Copy picture n for encoding; False when it was refused (a repeat takes its place).
+
+        Waits `patience` seconds at most for room in the queue: not at all unless asked to.
+        """
         if self.error or self._closing:
             return False
         if canvas is not self._canvas:
             self._adopt(canvas)
-        frame = None
-        if self._waiting.qsize() < DEPTH:
-            try:
-                frame = self._free.get_nowait()
-            except queue.Empty:
-                frame = None
-        if frame is None:
+        try:
+            if patience <= 0 and self._waiting.qsize() >= DEPTH:
+                raise queue.Empty
+            # With as many frames as may wait, be encoded and be kept, a free one means there is room.
+            frame = self._free.get(timeout=patience) if patience > 0 else self._free.get_nowait()
+        except queue.Empty:
             self.refused += 1
             return False
         for target, source in zip(planes(frame), self._source, strict=True):

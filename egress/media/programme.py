@@ -24,6 +24,13 @@ from egress.model.pipeline import Pipeline
 
 Samples = NDArray[np.float32]
 
+PATIENCE: Nanos = SECOND // 4
+"""How late a tick may be and still draw its picture: drawing is much faster than real time, so a short stall of the
+machine is caught up with, not shown."""
+
+SPEAKING_HOLD: Nanos = SECOND // 2
+"""How long a speaker stays marked after falling silent: pauses between words are not the end of speech."""
+
 AUDIO_ONLY_TICK = 50
 """Ticks per second of a programme without a picture: one Opus packet's worth of sound at a time."""
 
@@ -39,16 +46,24 @@ class PictureSource(Protocol):
 class SoundSource(Protocol):
     """What is heard of one track."""
 
+    @property
+    def speaking(self) -> bool: ...
+
+    @property
+    def silent(self) -> bool: ...
+
+    def mute(self, muted: bool) -> None: ...
+
     def pull(self, at: Nanos, samples: int) -> Samples | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the programme is made of from one session time on: tiles, and the intakes of the tracks in it."""
+    """What the programme is made of from one session time on: tiles, and the intakes of the tracks by track id."""
 
     tiles: tuple[Tile, ...] = ()
     pictures: Mapping[str, PictureSource] = field(default_factory=lambda: MappingProxyType({}))
-    sounds: tuple[SoundSource, ...] = ()
+    sounds: Mapping[str, SoundSource] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +79,8 @@ class Programme:
     """Runs the tick on its own thread: the tick for session time t happens at wall time t + delay.
 
     Output times are counts: picture n shows session time n/fps, sample k sounds at session time k/rate, whatever the
-    wall clock did. A tick more than one period late draws nothing (the encoder repeats its last picture) but mixes
-    its sound, so sound is never lost and the counts never slip.
+    wall clock did. A tick more than `PATIENCE` late draws nothing (the encoder repeats its last picture) but mixes its
+    sound, so sound is never lost and the counts never slip.
     """
 
     def __init__(
@@ -89,6 +104,8 @@ class Programme:
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
         self._lead = self._mixer.latency
         self._scene = Scene()
+        self._spoke: dict[str, Nanos] = {}
+        self._fading: list[SoundSource] = []
         self._scenes: deque[tuple[Nanos, Scene]] = deque()
         self._lock = threading.Lock()
         self._end: Nanos | None = None
@@ -158,11 +175,13 @@ class Programme:
         if self._end is not None and at >= self._end:
             return False
         self._apply(at)
-        late = -wait > period
+        late = -wait > PATIENCE
         self._late += late
         if self._compositor is not None and self._video is not None and not late:
+            self._compositor.speaking(self._speakers(at))
             canvas = self._compositor.draw(lambda track: self._picture(track, at, period // 2))
-            self._video.offer(self._ticks, canvas)
+            # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
+            self._video.offer(self._ticks, canvas, patience=max(0, -wait) / SECOND)
         self._sound(at)
         self._ticks += 1
         return True
@@ -174,7 +193,12 @@ class Programme:
                 due = self._scenes.popleft()[1]
         if due is None:
             return
+        for gone in set(self._scene.sounds) - set(due.sounds):
+            # Cut off in mid-wave, sound clicks: it is pulled on until it has faded.
+            self._scene.sounds[gone].mute(True)
+            self._fading.append(self._scene.sounds[gone])
         self._scene = due
+        self._spoke = {tile.peer: self._spoke[tile.peer] for tile in due.tiles if tile.peer in self._spoke}
         shown = {tile.track: tile for tile in due.tiles}
         for track, source in due.pictures.items():
             tile = shown.get(track)
@@ -186,9 +210,18 @@ class Programme:
         source = self._scene.pictures.get(track)
         return None if source is None else source.picture_at(at, tolerance)
 
+    def _speakers(self, at: Nanos) -> frozenset[str]:
+        for tile in self._scene.tiles:
+            sound = None if tile.audio is None else self._scene.sounds.get(tile.audio)
+            if sound is not None and sound.speaking:
+                self._spoke[tile.peer] = at
+        return frozenset(peer for peer, last in self._spoke.items() if at - last < SPEAKING_HOLD)
+
     def _sound(self, at: Nanos) -> None:
         count = self._sample(self._ticks + 1) - self._sample(self._ticks)
-        blocks = [block for source in self._scene.sounds if (block := source.pull(at, count)) is not None]
+        sources = (*self._scene.sounds.values(), *self._fading)
+        blocks = [block for source in sources if (block := source.pull(at, count)) is not None]
+        self._fading = [source for source in self._fading if not source.silent]
         mixed = self._mixer.mix(blocks, count)
         # The limiter looks ahead, so its output lags its input: what it says before the first real sample is dropped.
         drop = min(self._lead, mixed.shape[1])

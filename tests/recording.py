@@ -1,0 +1,154 @@
+"""A job as a user runs it: `egress record` in a process of its own, followed by its events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from egress.model.media import SECOND, Nanos
+from tests.probe import probe
+from tests.verdict import Report
+from tests.world import Cast, World
+
+Event = dict[str, Any]
+
+ROOM = "local:stage"
+
+
+@dataclass
+class Recording:
+    """A running job; `events` is what it has said, `spool` where it keeps what is unfinished."""
+
+    process: asyncio.subprocess.Process
+    out: Path
+    spool: Path
+    events: list[Event] = field(default_factory=list)
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Task[None] | None = None
+
+    async def until(self, wanted: Callable[[Event], bool], seconds: float = 30) -> Event:
+        """The first event that fits, also one already heard."""
+        seen = 0
+        async with asyncio.timeout(seconds):
+            while True:
+                for event in self.events[seen:]:
+                    if wanted(event):
+                        return event
+                seen = len(self.events)
+                if self.process.returncode is not None and self._reading is not None and self._reading.done():
+                    raise AssertionError(f"the job ended without it: {self.events[-3:]}")
+                self._heard.clear()
+                await self._heard.wait()
+
+    async def until_type(self, kind: str, seconds: float = 30) -> Event:
+        """The first event of a type."""
+        return await self.until(lambda event: event.get("type") == kind, seconds)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return str(self._first("listening")["url"])
+
+    @property
+    def whip(self) -> str:
+        """Where publishers come in."""
+        return f"{self.url}/whip/stage"
+
+    @property
+    def origin(self) -> Nanos:
+        """Session time 0 on the monotonic clock."""
+        return int(self._first("ready")["origin"])
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The worker's process."""
+        (child,) = [
+            child
+            for child in psutil.Process(self.process.pid).children()
+            if "egress.worker" in " ".join(child.cmdline())
+        ]
+        return child
+
+    @property
+    def ending(self) -> Event:
+        """The last state event."""
+        return [event for event in self.events if event.get("type") == "state"][-1]
+
+    def artifact(self, kind: str) -> Path:
+        """Where the job put an artifact."""
+        (row,) = [row for row in self.ending["artifacts"] if row["kind"] == kind]
+        return Path(row["location"])
+
+    async def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C; the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self, seconds: float = 60) -> int:
+        """Wait for the end; the exit status."""
+        async with asyncio.timeout(seconds):
+            status = await self.process.wait()
+            if self._reading is not None:
+                await self._reading
+        return status
+
+    async def judge(self, location: Path, world: World, cast: Cast, **options: Any) -> Report:
+        """What the analyser finds in a product of this job."""
+        began = (self.origin - cast.zero) / SECOND
+        return await asyncio.to_thread(probe, location, world=world, zero=cast.zero, began=began, **options)
+
+    def _first(self, kind: str) -> Event:
+        return next(event for event in self.events if event.get("type") == kind)
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.events.append(json.loads(line))
+            self._heard.set()
+        self._heard.set()
+
+
+@asynccontextmanager
+async def recording(
+    folder: Path, *words: str, pipeline: str = "live-hls", room: str = ROOM, wait: bool = True
+) -> AsyncIterator[Recording]:
+    """Run `egress record` for the length of the context; `pipeline` is a name or the text of a document."""
+    if "\n" in pipeline:
+        path = folder / "pipeline.yaml"
+        path.write_text(pipeline)
+        pipeline = str(path)
+    out, spool = folder / "out", folder / "spool"
+    command = ["record", room, "--json", "--pipeline", pipeline, "--to", str(out), "--spool", str(spool)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "egress.cli",
+        *command,
+        "--listen",
+        "127.0.0.1:0",
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        limit=4 << 20,
+    )
+    job = Recording(process, out, spool)
+    job._reading = asyncio.create_task(job._read())
+    try:
+        if wait:
+            await job.until_type("ready")
+        yield job
+    finally:
+        if process.returncode is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+        await job.ended()
