@@ -19,6 +19,7 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from egress.demo.people import person
 from egress.demo.picture import LOOP_SECONDS
@@ -32,6 +33,8 @@ from tests.watching import LayoutFunction, Watched, distinct, flashes, longest_f
 from tests.world import Expect, World
 
 _SETTLE = 2
+
+Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +199,10 @@ def _video_facts(watched: Watched | None) -> dict[str, Any]:
         irregular = sum(abs((t - ticks[0]) * tick * fps - n) > slack * tick * fps for n, t in enumerate(ticks))
     starts = np.array(watched.packet_ticks, float) * float(tick)
     sizes = np.array(watched.sizes, float)
-    rates = {}
-    for span in (10, 2):
-        found = [
-            8 * sizes[(starts >= at) & (starts < at + span)].sum() / span
-            for at in np.arange(starts.min(), starts.max() - span + 0.5, 1.0)
-        ]
-        rates[span] = (min(found), max(found)) if found else None
+    # A slate before anyone comes costs next to nothing: what is configured is for moving pictures.
+    moving = watched.time(watched.arrangements[0][0]) if watched.arrangements else float(ticks[0] * tick)
+    long = min(10.0, float(starts.max()) - moving)
+    rates = [_bitrates(starts, sizes, moving, span) if span >= 2 else None for span in (long, 2.0)]
     return {
         "size": str(watched.size),
         "video_codec": watched.codec,
@@ -212,9 +212,16 @@ def _video_facts(watched: Watched | None) -> dict[str, Any]:
         "video_start": float(ticks[0] * tick) if ticks else None,
         "video_seconds": watched.seconds,
         "keyframes": tuple(round((k - ticks[0]) * tick * (fps or 1)) for k in watched.keys),
-        "bitrate_10s": rates[10],
-        "bitrate_2s": rates[2],
+        "bitrate_10s": rates[0],
+        "bitrate_2s": rates[1],
     }
+
+
+def _bitrates(starts: Times, sizes: Times, begin: float, span: float) -> tuple[float, float] | None:
+    """The lowest and the highest bitrate over windows of `span` seconds; None when there is no whole window."""
+    windows = np.arange(begin, float(starts.max()) - span + 0.05, 0.5)
+    found = [8 * float(sizes[(starts >= at) & (starts < at + span)].sum()) / span for at in windows]
+    return (min(found), max(found)) if found else None
 
 
 def _nominal(ticks: list[int], tick: Fraction) -> Fraction | None:

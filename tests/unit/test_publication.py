@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+
+from egress.model.errors import RequestError
+from egress.model.media import MILLISECOND, SECOND
+from egress.model.room import Peer
+from egress.rooms import publication
+from egress.rooms.base import Identity, RoomURL
+from egress.rooms.local import LocalConnector, room_name
+from egress.rooms.publication import LiveTrack, Names, Publication
+from egress.rooms.whip import Visitor
+
+
+def _peer(taken: frozenset[str] = frozenset(), **said: str) -> Peer:
+    return Names().identify(Visitor(**said), taken)[0]
+
+
+def test_peer_is_what_it_says_when_that_is_harmless() -> None:
+    assert _peer(peer="ada", name="Ada Lovelace", role="host") == Peer("ada", "Ada Lovelace", "host")
+
+
+@pytest.mark.parametrize(
+    "said, expected",
+    [
+        ("../../etc/passwd", "etc-passwd"),
+        ("a b\tc", "a-b-c"),
+        ("Zoë ☃", "Zoe"),
+        (".hidden", "hidden"),
+        ("x" * 300, "x" * 64),
+        ("a\x00\r\nb", "a-b"),
+    ],
+)
+def test_ids_are_made_safe_and_bounded(said: str, expected: str) -> None:
+    assert _peer(peer=said).id == expected
+
+
+def test_names_keep_their_letters_and_lose_control_and_direction_characters() -> None:
+    assert _peer(peer="x", name=" Zoë\u202e \x07\r\n李  ").name == "Zoë 李"
+    assert len(_peer(peer="x", name="n" * 500).name) == 64
+    assert _peer(peer="x", role="HOST!! and\nmore").role == "host-and-more"
+    assert _peer(peer="x", role="\x00").role == "guest"
+
+
+def test_who_gives_no_id_gets_one_that_nobody_has() -> None:
+    names = Names()
+    taken: set[str] = set()
+    for _ in range(3):
+        peer, _ = names.identify(Visitor(), taken)
+        assert peer.id not in taken and peer.name
+        taken.add(peer.id)
+    assert names.identify(Visitor(name="Grace Hopper"), taken)[0] == Peer("grace-hopper", "Grace Hopper", "guest")
+    again, _ = names.identify(Visitor(name="Grace Hopper"), {"grace-hopper"})
+    assert again.id.startswith("grace-hopper-") and again.name == "Grace Hopper"
+    emoji, _ = names.identify(Visitor(name="🎉"), set())
+    assert emoji.id and emoji.name == "🎉"
+
+
+def test_who_gives_an_id_is_known_by_it_again() -> None:
+    assert _peer(peer="ada", taken=frozenset({"ada"})).id == "ada"
+
+
+def test_source_is_camera_unless_it_says_screen() -> None:
+    assert [Names().identify(Visitor(source=said), ())[1] for said in (None, "screen", "SCREEN ", "x")] == [
+        "camera",
+        "screen",
+        "screen",
+        "camera",
+    ]
+
+
+class _Media:
+    """A received track whose packet count a test sets."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.codec, self.ended, self.packets = kind, None, False, 0
+
+    def stats(self) -> dict[str, int]:
+        return {"packets": self.packets}
+
+
+async def _couple(source: str = "camera") -> tuple[Publication, LiveTrack, LiveTrack]:
+    place = Publication("id", Peer("ada", "Ada"), source, reorder=1)
+    audio, video = LiveTrack(_Media("audio")), LiveTrack(_Media("video"))  # type: ignore[arg-type]
+    place.tracks += [audio, video]
+    for live in place.tracks:
+        live.publish(place)
+    return place, audio, video
+
+
+def _run(place: Publication, live: LiveTrack, start: int, milliseconds: int, *sending: LiveTrack) -> int | None:
+    """Milliseconds until `live` is found silent, while `sending` go on; None when it never is."""
+    for elapsed in range(0, milliseconds, 50):
+        now = start + elapsed * MILLISECOND
+        for other in sending:
+            other.media.packets += 1  # type: ignore[attr-defined]
+        place.listen(now)
+        if live.silent(now, place):
+            return elapsed
+    return None
+
+
+async def test_camera_that_stops_while_the_sound_goes_on_is_muted_within_300_ms() -> None:
+    place, audio, video = await _couple()
+    start = video.heard
+    assert _run(place, video, start, 1000, audio, video) is None
+    silent = _run(place, video, start + SECOND, 1000, audio)
+    assert silent is not None and 200 <= silent <= 300
+
+
+async def test_sound_may_be_sparse_before_it_counts_as_muted() -> None:
+    place, audio, video = await _couple()
+    start = audio.heard
+    assert _run(place, audio, start, 500, audio, video) is None
+    silent = _run(place, audio, start + SECOND // 2, 3000, video)
+    assert silent is not None and 950 <= silent <= 1050
+
+
+async def test_when_all_stops_at_once_the_network_is_given_a_second() -> None:
+    place, audio, video = await _couple()
+    start = video.heard
+    _run(place, video, start, 500, audio, video)
+    silent = _run(place, video, start + SECOND // 2, 3000)
+    assert silent is not None and 950 <= silent <= 1050
+
+
+async def test_shared_screen_may_stand_still() -> None:
+    place, audio, video = await _couple("screen")
+    start = video.heard
+    _run(place, video, start, 200, audio, video)
+    assert _run(place, video, start + SECOND // 5, 4500, audio) is None
+    assert video.track is not None and video.track.source == "screen"
+    assert audio.track is not None and audio.track.source == "screen_audio"
+
+
+async def test_tracks_get_ids_that_never_come_again_and_a_second_video_is_a_screen() -> None:
+    place, _, _ = await _couple()
+    other, _, _ = await _couple()
+    third = LiveTrack(_Media("video"))  # type: ignore[arg-type]
+    place.tracks.append(third)
+    third.publish(place)
+    ids = [live.track.id for live in (*place.tracks, *other.tracks) if live.track]
+    assert len(set(ids)) == 5
+    assert third.track is not None and third.track.source == "screen"
+
+
+def test_bounds_on_silence_leave_room_for_the_scenarios() -> None:
+    assert publication.VIDEO_PAUSE < 300 * MILLISECOND
+    assert publication.AUDIO_PAUSE > 400 * MILLISECOND
+
+
+@pytest.mark.parametrize(
+    "address, name",
+    [("local:standup", "standup"), ("local:stand%20up", "stand up"), ("local:a/b", "a/b"), ("local://x", "x")],
+)
+def test_rooms_name_is_what_follows_the_scheme(address: str, name: str) -> None:
+    assert room_name(RoomURL.parse(address)) == name
+
+
+@pytest.mark.parametrize("address, said", [("local:", "needs a name"), ("local:" + "x" * 301, "over 300")])
+def test_room_without_a_usable_name_is_refused(address: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        room_name(RoomURL.parse(address))
+
+
+async def test_option_that_is_no_number_is_refused_by_name() -> None:
+    with pytest.raises(RequestError, match="port 'http' is not a whole number"):
+        async with LocalConnector().join(RoomURL.parse("local:x"), Identity(options={"port": "http"})):
+            pass
