@@ -214,6 +214,8 @@ def _in_use(folder: Path) -> bool:
 
 def _clear(folder: Path) -> None:
     """Take away an earlier presentation: its playlists, and the folders it kept its media in."""
+    if not folder.is_dir():
+        return
     for name in (INDEX, "video.m3u8", "audio.m3u8", f"{IFRAMES}.m3u8"):
         (folder / name).unlink(missing_ok=True)
     for name in ("video", "audio"):
