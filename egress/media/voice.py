@@ -112,14 +112,25 @@ class Voice:
             self._decoder.reset()
             self.tape.fade_out(reader, RAMP)
             self._gain = 0.0
+        came_late = self._hole > 0 and packet.at < end and self._gain > 0.0
+        going_on = self._decoder.conceal(STEP) * np.float32(self._gain) if came_late else None
         try:
-            sound = self._decoder.decode(packet.data)
+            sound = self._decoder.decode(packet.data)[:, end - packet.at :]
         except ValueError:
             self.broken += 1
             return
         self._dtx = len(packet.data) <= DTX_BYTES
         self._hole = 0
-        self._append(sound[:, end - packet.at :])
+        if going_on is not None:
+            self._blend(going_on, sound)
+        self._append(sound)
+
+    def _blend(self, going_on: Sound, sound: Sound) -> None:
+        """Lead from the concealment, had it gone on, into the middle of a packet that came late."""
+        count = min(STEP, sound.shape[1])
+        rise = np.linspace(0.0, 1.0, count, dtype=np.float32)
+        sound[:, :count] = sound[:, :count] * rise + going_on[:, :count] * (1.0 - rise)
+        self._gain = 1.0
 
     def _append(self, sound: Sound) -> None:
         """Put sound on the tape, brought up softly when it follows silence or a fading concealment."""
