@@ -24,8 +24,8 @@ class DestinationState(StrEnum):
 class Patience:
     """When a destination counts as failed, in seconds (and tries). It is tried again even then."""
 
-    dead: float = 50.0
-    """Without a steady connection for this long: failed. Below a minute by as much as noticing may take."""
+    dead: float = 45.0
+    """Without a steady connection for this long: failed. Less than a minute by what noticing a freeze may take."""
     steady: float = 12.0
     """Live for this long: steady. Longer than a stall takes to notice, lest a server that only says hello counts."""
     rejections: int = 3

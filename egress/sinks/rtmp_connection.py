@@ -61,7 +61,8 @@ class Connection:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.stall * 1000))
+            # Twice as patient as whoever watches our progress, who can tell since when nothing went through.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.stall * 2000))
 
     async def publish(self) -> None:
         """Handshake and commands until the server takes the stream; raises RtmpError."""

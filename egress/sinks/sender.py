@@ -92,7 +92,8 @@ class Sender:
                 return
             if not declared:
                 declared = True
-                await self._connection.send(Kind.DATA, frame.at, flv.metadata(tracks))
+                # At time 0 always: FLV readers take metadata of a later time for a track of captions.
+                await self._connection.send(Kind.DATA, 0, flv.metadata(tracks))
                 for track in tracks:
                     kind, body = flv.header(track)
                     await self._connection.send(kind, frame.at, body)
@@ -139,8 +140,8 @@ async def _first_of(*jobs: Coroutine[Any, Any, None]) -> None:
 
 
 def _window(tracks: tuple[flv.Track, ...]) -> int:
-    """After how many bytes the server shall acknowledge: about two seconds' worth."""
-    return max(16_384, min(sum(track.bitrate for track in tracks) // 4, 2_500_000))
+    """After how many bytes the server shall acknowledge: about a second's worth."""
+    return max(16_384, min(sum(track.bitrate for track in tracks) // 8, 2_500_000))
 
 
 async def serve(report: Report) -> None:

@@ -32,5 +32,5 @@ class StallWatch:
             # Servers have their own idea of the window; only silence beyond what THIS one has shown means anything.
             self._stride = max(self._stride, written - self._acked_written)
             self._acks, self._acked_at, self._acked_written = acks, now, written
-        silent = self._acks > 1 and written - self._acked_written > 3 * self._stride
+        silent = self._acks > 1 and written - self._acked_written > 2 * self._stride
         return max(now - self._moved, now - self._acked_at if silent else 0.0)

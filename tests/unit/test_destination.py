@@ -25,9 +25,9 @@ def test_waits_double_up_to_thirty_seconds_and_begin_anew_after_success() -> Non
 
 def test_a_server_that_never_answers_has_failed_within_a_minute() -> None:
     destination = _destination()
-    destination.tick(49.9)
+    destination.tick(44.9)
     assert destination.state is DestinationState.CONNECTING
-    destination.tick(50.0)
+    destination.tick(45.0)
     assert destination.state is DestinationState.FAILED
     assert destination.reason and destination.blame is Blame.DESTINATION
 
@@ -53,9 +53,9 @@ def test_a_short_break_is_retried_within_a_second_and_forgotten() -> None:
     destination.tick(200.0)
     assert destination.state is DestinationState.LIVE
     destination.lost(300.0, Trouble.CLOSED, "gone again")
-    destination.tick(349.0)
+    destination.tick(344.0)
     assert destination.state is DestinationState.RETRYING
-    destination.tick(350.0)
+    destination.tick(345.0)
     assert destination.state is DestinationState.FAILED
 
 
@@ -64,7 +64,7 @@ def test_time_without_progress_before_a_stall_was_noticed_counts() -> None:
     destination.live(1.0)
     destination.tick(100.0)
     destination.lost(110.0, Trouble.STALLED, "stalled", idle=10.0)
-    destination.tick(150.0)
+    destination.tick(145.0)
     assert destination.state is DestinationState.FAILED
 
 

@@ -157,6 +157,7 @@ def test_after_a_break_it_goes_on_at_a_keyframe_with_headers_and_the_same_time(t
         bench.sink.close()
         first, second = server.visits
         assert [m.kind for m in second.messages[:3]] == [Kind.DATA, Kind.VIDEO, Kind.AUDIO]
+        assert second.messages[0].timestamp == 0
         again = second.media(Kind.VIDEO)[0]
         assert again.payload[0] == 0x17, "a keyframe"
         assert again.timestamp > first.messages[-1].timestamp
