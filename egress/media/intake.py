@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 LEAD: Nanos = 80 * MILLISECOND
 """Decoding begins this long before a picture's tick: two ticks at 30 fps, against a busy machine."""
+LINGER: Nanos = 200 * MILLISECOND
+"""Frames of a hidden track are dropped this long after they were due: among them may be the keyframe with which the
+track comes back on stage, and to ask for another would take longer."""
 BACKLOG: Nanos = 3 * SECOND
 BACKLOG_FRAMES = 600
 BACKLOG_BYTES = 32_000_000
@@ -226,11 +229,12 @@ class VideoIntake:
                 if not self._queue:
                     self._change.wait()
                     continue
-                early = self._at(self._queue[0]) + self._delay - LEAD - self._clock.now()
+                lead = LEAD if not self._hidden else -LINGER
+                early = self._at(self._queue[0]) + self._delay - lead - self._clock.now()
                 if early > 0:
                     self._change.wait(early / SECOND)
                     continue
-                if early < -LEAD - HOPELESS and (key := self._newest_key(self._due())):
+                if early < -lead - HOPELESS and (key := self._newest_key(self._due())):
                     self._drop(key)
                 waiting = self._queue.popleft()
                 self._bytes -= len(waiting.frame.data)

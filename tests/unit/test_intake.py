@@ -164,7 +164,8 @@ async def test_garbage_between_frames_is_counted_and_survived() -> None:
         assert taken.error is None
 
 
-async def test_a_hidden_track_is_not_decoded_and_comes_back_at_a_keyframe() -> None:
+async def test_a_hidden_track_is_not_decoded_and_comes_back_at_a_keyframe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.intake.LINGER", 0)
     session = clock(begun=SECOND)
     some = encoded(Sender(90_000, session.origin), 12, keys=6)
     source = FedSource()
@@ -179,6 +180,19 @@ async def test_a_hidden_track_is_not_decoded_and_comes_back_at_a_keyframe() -> N
         await until(lambda: source.asked == 1)
         source.feed(*some[6:])
         await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 11 if taken.stats()["decoded"] else False)
+
+
+async def test_the_keyframe_a_track_comes_back_with_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.intake.LINGER", 3600 * SECOND)
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 3))
+    async with intake(session, source, delay=0) as taken:
+        taken.show(None, "cover")
+        await source.drained()
+        assert taken.stats()["waiting"] == 3
+        taken.show(SIZE, "cover")
+        await until(lambda: taken.stats()["decoded"] == 3)
+        assert taken.stats()["dropped"] == 0
 
 
 async def test_a_backlog_goes_on_at_its_newest_keyframe() -> None:
