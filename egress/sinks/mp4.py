@@ -114,12 +114,18 @@ class Mp4Sink(Sink):
     @classmethod
     def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
         """Make what a dead process left an ordinary seekable file and deliver it; () when nothing can be played."""
-        source = folder / _FILE
-        if not source.is_file() or source.stat().st_size == 0:
-            return ()
+        source, state = folder / _FILE, _state(folder / _STATE)
         marks = MarkLog.load(folder / _MARKS)
+        length = int(state.get("length", 0))
+        if not source.is_file() or source.stat().st_size == 0:
+            # Closed and delivered, and the process died before it could say so.
+            target = Path(file_part(to))
+            made = length and scheme_of(to) == "file" and target.is_file()
+            return (Artifact("mp4", str(target), target.stat().st_size, length),) if made else ()
+        if length:
+            return (_delivered(source, to, length, _chapter_rows(marks, length)),)
         final = folder / "recovered.mp4"
-        length = _remuxed(source, final, _tags_of(folder / _STATE), marks)
+        length = _remuxed(source, final, state.get("tags", {}), marks)
         if not length:
             final.unlink(missing_ok=True)
             return ()
@@ -134,6 +140,7 @@ class Mp4Sink(Sink):
         try:
             _set_chapters(container, self._marks, self._length)
             container.close()
+            _keep(self.context.folder / _STATE, {"tags": _tags(self.context), "length": self._length})
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
 
@@ -153,12 +160,13 @@ def _tags(context: SinkContext) -> dict[str, str]:
     }
 
 
-def _tags_of(path: Path) -> dict[str, str]:
+def _state(path: Path) -> dict[str, Any]:
+    """What `_keep` wrote; a recording is worth saving without it."""
     try:
-        tags = json.loads(path.read_text("utf-8"))["tags"]
-        return {str(name): str(value) for name, value in tags.items()}
-    except (OSError, ValueError, KeyError, AttributeError):
+        state = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
         return {}
+    return state if isinstance(state, dict) else {}
 
 
 def _keep(path: Path, document: Mapping[str, Any]) -> None:
@@ -211,6 +219,10 @@ def _remuxed(source: Path, final: Path, tags: Mapping[str, str], marks: MarkLog)
             try:
                 for packet in read.demux():
                     if packet.dts is None or packet.pts is None or packet.stream.index not in streams:
+                        continue
+                    if packet.is_corrupt:
+                        # Cut short by the end of the file: what follows in its stream could not be decoded.
+                        del streams[packet.stream.index]
                         continue
                     end = int((packet.pts + (packet.duration or 0)) * packet.time_base * SECOND)
                     packet.stream = streams[packet.stream.index]

@@ -1,0 +1,59 @@
+"""Marks outlive the process and become chapters and date ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from egress.model.media import SECOND
+from egress.sinks.base import Mark
+from egress.sinks.marks import LIMIT, Chapter, MarkLog, chapters, date_ranges
+
+
+def _marks(*at: float) -> list[Mark]:
+    return [Mark(int(second * SECOND), "join", f"P{number} joined") for number, second in enumerate(at)]
+
+
+def test_a_chapter_begins_at_each_mark_and_the_first_at_zero() -> None:
+    assert chapters(_marks(20, 60), 90 * SECOND) == (
+        Chapter(0, 20 * SECOND, "Start"),
+        Chapter(20 * SECOND, 60 * SECOND, "P0 joined"),
+        Chapter(60 * SECOND, 90 * SECOND, "P1 joined"),
+    )
+
+
+def test_marks_closer_than_ten_seconds_share_a_chapter() -> None:
+    made = chapters(_marks(0.5, 3, 9, 9.4, 20, 31), 60 * SECOND)
+    assert [(c.start // SECOND, c.title) for c in made] == [
+        (0, "P0 joined, P1 joined, P2 joined and 1 more"),
+        (20, "P4 joined"),
+        (31, "P5 joined"),
+    ]
+
+
+def test_marks_after_the_end_and_none_at_all_make_no_chapter() -> None:
+    assert chapters(_marks(70), 60 * SECOND) == ()
+    assert chapters([], 60 * SECOND) == ()
+
+
+def test_the_log_is_loaded_as_it_was_written_but_for_a_line_cut_short(tmp_path: Path) -> None:
+    log = MarkLog(tmp_path / "marks.jsonl")
+    for mark in _marks(1, 2):
+        assert log.add(mark)
+    with log.path.open("a") as file:
+        file.write('{"at": 3, "kin')
+    assert MarkLog.load(log.path).marks == _marks(1, 2)
+    assert MarkLog.load(tmp_path / "none").marks == []
+
+
+def test_a_crowd_cannot_grow_the_log_without_end(tmp_path: Path) -> None:
+    log = MarkLog(tmp_path / "marks.jsonl")
+    log.marks = _marks(*range(LIMIT))
+    assert not log.add(Mark(0, "join", "one more"))
+    assert (len(log.marks), log.refused, log.path.exists()) == (LIMIT, 1, False)
+
+
+def test_text_of_any_kind_becomes_one_printable_line() -> None:
+    (made,) = date_ranges([Mark(0, "join", "Ada\r\n#EXT-X-ENDLIST\x00 \u202e" + "x" * 500)])
+    assert made.text.startswith("Ada #EXT-X-ENDLIST x")
+    assert len(made.text) == 120
+    assert [r.id for r in date_ranges(_marks(1, 1))] == ["join-0", "join-1"]
