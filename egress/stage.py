@@ -30,6 +30,9 @@ from egress.rooms.base import RoomSession
 
 CLOCK_RATE: Mapping[str, int] = MappingProxyType({"video": 90_000, "audio": 48_000})
 
+GAUGES = ("timeline_", "waiting")
+"""Figures of one intake that are no counts: of all intakes, the worst is told."""
+
 LINGER: Nanos = SECOND // 4
 """How long an intake outlives its last scene, so that the tick never pulls from a closed one."""
 
@@ -105,7 +108,7 @@ class Stage:
             await asyncio.gather(*self._leaving)
 
     def stats(self) -> dict[str, int]:
-        """Sums of all intakes' counters since the job began."""
+        """Sums of all intakes' counters since the job began, and the worst of what is not a count."""
         totals = dict(self._totals)
         for video in self._videos.values():
             _add(totals, video.stats())
@@ -162,4 +165,7 @@ class Stage:
 
 def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
     for name, value in more.items():
-        totals[name] = totals.get(name, 0) + value
+        if name.startswith(GAUGES):
+            totals[name] = max(totals.get(name, 0), value, key=abs)
+        else:
+            totals[name] = totals.get(name, 0) + value

@@ -23,8 +23,8 @@ __all__ = ["Picture", "VideoIntake"]
 
 log = logging.getLogger(__name__)
 
-LEAD: Nanos = 80 * MILLISECOND
-"""Decoding begins this long before a picture's tick: two ticks at 30 fps, against a busy machine."""
+LEAD: Nanos = 150 * MILLISECOND
+"""Decoding begins this long before a picture's tick: four ticks at 30 fps, against a busy machine."""
 LINGER: Nanos = 200 * MILLISECOND
 """Frames of a hidden track are dropped this long after they were due: among them may be the keyframe with which the
 track comes back on stage, and to ask for another would take longer."""

@@ -9,10 +9,15 @@ import av
 
 from egress.model.media import MILLISECOND, Nanos, Size
 
-ROOM = 8
+ROOM = 16
 HYSTERESIS: Nanos = 10 * MILLISECOND
 """A 30 fps camera stamps its pictures a few ms early or late; on a 30 fps canvas whose boundary lies just there, each
 such error would repeat one picture and skip the next."""
+
+OFF_CENTRE: Nanos = 2 * MILLISECOND
+"""How far beyond half a tick pictures may lie from their ticks on average before the pace is given up for once: lip
+sync must not pay for evenness."""
+SMOOTHING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Shelf:
         """Pictures that were never picked, because a newer one was due as well, or there was no room."""
         self._waiting: deque[Picture] = deque()
         self._taken: Nanos = 0
+        self._off: Nanos = 0
+        """How much later than their ticks the pictures taken of late lie, smoothed."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -74,11 +81,16 @@ class Shelf:
         for _ in range(count):
             self.current = self._waiting.popleft()
             self._taken = at
+        if self.current is not None and self._taken == at:
+            off = self.current.at - at
+            self._off = off if count > 1 else self._off + (off - self._off) // SMOOTHING
         return self.current
 
     def _due(self, at: Nanos, tolerance: Nanos) -> int:
         """How many waiting pictures to take: where two answers are nearly right, the one that keeps the pace."""
         limit, slack = at + tolerance, min(HYSTERESIS, tolerance * 3 // 5)
+        if abs(self._off) > tolerance + OFF_CENTRE:
+            slack, self._off = 0, 0
         waiting = self._waiting
         count = sum(1 for picture in waiting if picture.at <= limit)
         if self.current is None:

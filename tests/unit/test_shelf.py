@@ -113,3 +113,13 @@ def test_the_newest_can_be_replaced_on_the_shelf_or_once_shown() -> None:
     assert shelf.newest is again
     shelf.clear()
     assert shelf.pick(TICK, 0) is None
+
+
+def test_evenness_never_costs_more_lip_sync_than_the_tick_itself() -> None:
+    chance = random.Random(6)
+    for phase in range(0, 34, 2):
+        # A clock a little fast carries the pictures past every phase while they are watched.
+        times = [round(n * TICK * 1.0004 + (phase + chance.uniform(-4, 4)) * MILLISECOND) for n in range(620)]
+        off = sorted(at - n * SECOND // 30 for n, at in enumerate(watch(times)) if at is not None)
+        assert abs(off[len(off) // 2]) <= TICK // 2 + 3 * MILLISECOND
+        assert max(-off[len(off) // 20], off[-len(off) // 20]) <= TICK // 2 + 8 * MILLISECOND
