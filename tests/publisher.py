@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fractions
-import io
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -32,8 +31,10 @@ class Clip:
 
 
 @cache
-def video_clip(codec: str = "libvpx", *, size: tuple[int, int] = (640, 360), frames: int = 30, rate: int = 600_000) -> Clip:
-    """One second (by default) of moving noise on a gradient, that begins with a keyframe."""
+def video_clip(
+    codec: str = "libvpx", *, size: tuple[int, int] = (640, 360), frames: int = 30, rate: int = 600_000
+) -> Clip:
+    """One second (by default) of blocks that move sideways; begins with a keyframe."""
     context: Any = av.CodecContext.create(codec, "w")
     context.width, context.height = size
     context.pix_fmt = "yuv420p"
@@ -46,10 +47,15 @@ def video_clip(codec: str = "libvpx", *, size: tuple[int, int] = (640, 360), fra
         if codec == "libvpx"
         else {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
     )
-    noise = np.random.default_rng(7).integers(0, 60, (size[1], size[0] * 2), dtype=np.uint8)
+    coarse = np.random.default_rng(7).integers(0, 90, (size[1] // 24 + 1, size[0] // 12 + 1), dtype=np.uint8)
+    noise = np.repeat(np.repeat(coarse, 24, 0), 24, 1)[: size[1]]
+    noise = noise + np.random.default_rng(8).integers(0, 8, noise.shape, dtype=np.uint8)
+    random = np.random.default_rng(9)
     units: list[bytes] = []
     for index in range(frames):
-        luma = noise[:, index * 4 : index * 4 + size[0]] + np.uint8(90)
+        luma = noise[:, index * 5 : index * 5 + size[0]] + np.uint8(90)
+        # Some of each picture is new, so that every frame takes a few packets.
+        luma[: size[1] // 3, : size[0] // 3] += random.integers(0, 40, (size[1] // 3, size[0] // 3), dtype=np.uint8)
         chroma = np.full((size[1] // 2, size[0]), 128, np.uint8)
         frame = av.VideoFrame.from_ndarray(np.vstack([luma, chroma]), format="yuv420p")
         frame.pts = index
@@ -111,7 +117,9 @@ class Publisher:
         for track in tracks:
             transceiver = self.connection.addTransceiver(track, direction="sendonly")
             if track.kind == "video":
-                wanted = [c for c in RTCRtpSender.getCapabilities("video").codecs if c.mimeType in (video_codec, "video/rtx")]
+                wanted = [
+                    c for c in RTCRtpSender.getCapabilities("video").codecs if c.mimeType in (video_codec, "video/rtx")
+                ]
                 transceiver.setCodecPreferences(wanted)
 
     async def offer(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,8 @@ class Relay:
         self._begun = loop.time()
         for side in (self._near, self._far):
             await loop.create_datagram_endpoint(lambda side=side: side, local_addr=(ADDRESS, 0))
+            # A burst of keyframes must not be lost here but where the pattern says.
+            side.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -17,6 +17,7 @@ _EXTENSIONS = (MID, ORIENTATION, TRANSPORT_CC)
 _FEEDBACK = ("nack", "nack pli", "transport-cc")
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
 _H264_PROFILES = ("42", "4d", "58", "64")
+_START_KBITS = 2000
 _MOST_TEXT = 512 * 1024
 _MOST_SECTIONS = 128
 _MLINE = re.compile(r"(\w+) (\d+)(?:/\d+)? (\S+) (.+)")
@@ -358,6 +359,9 @@ def _format_lines(chosen: Format) -> list[str]:
         fmtp = "minptime=10;useinbandfec=1;stereo=1"
     elif chosen.codec is Codec.H264:
         fmtp = ";".join(f"{k}={v}" for k, v in chosen.parameters.items() if k != "sprop-parameter-sets")
+    if chosen.codec in (Codec.VP8, Codec.H264) and "transport-cc" in chosen.feedback:
+        # libwebrtc begins at 300 kbit/s unless told; where that is too much, our feedback says so within 100 ms.
+        fmtp = ";".join(filter(None, (fmtp, f"x-google-start-bitrate={_START_KBITS}")))
     if fmtp:
         lines.append(f"a=fmtp:{number} {fmtp}")
     return lines + [f"a=rtcp-fb:{number} {name}" for name in _FEEDBACK if name in chosen.feedback]

@@ -175,6 +175,9 @@ class SecureTransport:
             return
         prints = [RTCDtlsFingerprint(algorithm=algorithm, value=value) for algorithm, value in fingerprints]
         await self._dtls.start(RTCDtlsParameters(fingerprints=prints))
+        if self._dtls.state == "failed":
+            # Known: FFmpeg 8 built on GnuTLS makes itself a P-224 key, which OpenSSL 4 does not take.
+            _log.warning("the DTLS handshake failed; give FFmpeg's whip muxer a P-256 cert_file and key_file")
 
     async def _consent(self) -> None:
         """Ask for consent to send (RFC 7675), which tells the RTT too; media that goes on coming is consent enough.
