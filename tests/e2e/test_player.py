@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import queue
 import subprocess
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from egress.media.encoder import AudioEncoder, VideoEncoder
+from egress.model.media import Packet, Size
+from egress.model.pipeline import Audio, HlsDoc, Video
+from egress.sinks.base import SinkContext, SinkThread
+from egress.sinks.hls import HlsSink
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.server import WebServer
@@ -38,6 +52,61 @@ def make_vod(folder: Path) -> None:
     subprocess.run(command, check=True)
 
 
+class Broadcast:
+    """A small live programme, encoded in real time into an HLS sink by a thread of its own."""
+
+    def __init__(self, folder: Path, announce: Callable[[dict[str, Any]], None]) -> None:
+        doc = HlsDoc(kind="hls", to="hls", part="500ms", segment="2s")
+        spool = folder.parent / "spool"
+        spool.mkdir()
+        context = SinkContext("job", "talk", "Talk", datetime.now(UTC), spool, str(folder), announce)
+        self._sink = HlsSink(doc, context)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        picture = VideoEncoder(Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast"), packets.put)
+        sound = AudioEncoder(Audio(), packets.put)
+        thread = SinkThread("hls", self._sink, (picture.info, sound.info))
+        canvas = av.VideoFrame(320, 180, "yuv420p")
+        luma = np.frombuffer(canvas.planes[0], np.uint8).reshape(180, -1)
+        tone = np.sin(np.arange(48_000) * (2 * np.pi * 440 / 48_000), dtype=np.float32) * np.float32(0.3)
+        begun = time.monotonic()
+        for n in itertools.count():
+            if self._over.wait(max(0.0, begun + n / 30 - time.monotonic())):
+                break
+            luma[:] = n % 200 + 20
+            picture.offer(n, canvas)
+            sound.offer(np.stack([tone[n % 30 * 1600 :][:1600]] * 2))
+            while not packets.empty():
+                thread.offer(packets.get())
+        picture.close(n)
+        sound.close()
+        while not packets.empty():
+            thread.offer(packets.get())
+        thread.finish()
+        thread.join(30)
+
+
+def listened(app: ASGIApp, asked: list[str]) -> ASGIApp:
+    """The app, noting the query of every request for a media playlist."""
+
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith(("/video.m3u8", "/audio.m3u8")):
+            asked.append(scope["query_string"].decode())
+        await app(scope, receive, send)
+
+    return listening
+
+
 async def test_plays_a_recording_with_sound(browser: Browser, tmp_path: Path) -> None:
     await asyncio.to_thread(make_vod, tmp_path / "hls")
     app = create_app(origins={"talk": Origin(tmp_path / "hls")}, whip=lambda room: None)
@@ -63,6 +132,35 @@ async def test_waits_for_a_stream_that_has_not_begun(browser: Browser, tmp_path:
         await asyncio.to_thread(make_vod, tmp_path / "making")
         (tmp_path / "making").rename(tmp_path / "hls")
         told = await tab.until("playing", lambda told: told["time"] > 0.5)
+        assert told["errors"] == []
+
+
+async def test_plays_live_a_few_parts_behind_and_goes_on_as_a_recording(browser: Browser, tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    folder = tmp_path / "hls"
+    origin = Origin(folder)
+    asked: list[str] = []
+    app = listened(create_app(origins={"talk": origin}, whip=lambda room: None), asked)
+    broadcast = Broadcast(folder, lambda event: loop.call_soon_threadsafe(origin.announce, event))
+    async with WebServer(app) as server:
+        broadcast.start()
+        try:
+            tab = await watch(browser, f"{server.url}/live/talk/")
+            told = await tab.until("playing live", lambda told: told.get("time", 0) > 1 and told["live"])
+            started = told["time"]
+            told = await tab.until("going on", lambda told: told["time"] > started + 8)
+            assert (told["width"], told["height"]) == (320, 180)
+            assert told["audioBytes"] > 10_000
+            assert told["targetLatency"] == pytest.approx(1.5, abs=1.01)
+            assert told["latency"] < 6
+            blocking = [query for query in asked if "_HLS_msn" in query]
+            # The page looks whether the stream has begun, and the player's first look at each playlist can not block.
+            assert blocking and len(blocking) >= 0.9 * len(asked[asked.index(blocking[0]) :])
+            assert origin.waiting <= 4
+        finally:
+            await asyncio.to_thread(broadcast.stop)
+        told = await tab.until("the recording", lambda told: not told["live"])
+        await tab.until("the end", lambda told: told["state"] == "ended")
         assert told["errors"] == []
 
 

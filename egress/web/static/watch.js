@@ -2,7 +2,8 @@
 // `window.player` tells tests and consoles what is going on.
 
 const SOURCE = "index.m3u8";
-const RETRY_MS = 1000;
+const RETRY_MS = 500;
+const SEGMENT = /^#EXTINF:/m;
 const KEPT_ERRORS = 50;
 
 const at = (id) => document.getElementById(id);
@@ -54,11 +55,28 @@ function note(text) {
   at("error").textContent = text;
 }
 
+async function text(url) {
+  const answer = await fetch(url, { cache: "no-store" });
+  return answer.ok ? answer.text() : "";
+}
+
+// How many whole segments the shortest rendition has: finding none in one, hls.js calls it empty and looks again
+// much later.
+async function segments() {
+  const index = await text(SOURCE);
+  const uris = index.split("\n").flatMap((line) => {
+    if (line.startsWith("#EXT-X-MEDIA:")) return line.match(/URI="([^"]*)"/)?.[1] ?? [];
+    return line.trim() && !line.startsWith("#") ? line.trim() : [];
+  });
+  const lists = SEGMENT.test(index) ? [index] : await Promise.all(uris.map(text));
+  return lists.length ? Math.min(...lists.map((list) => list.split(SEGMENT).length - 1)) : 0;
+}
+
 async function started() {
   for (;;) {
     try {
-      const answer = await fetch(SOURCE, { cache: "no-store" });
-      if (answer.ok) return;
+      const count = await segments();
+      if (count) return count;
       show("starting", "warn");
     } catch {
       show("server away", "bad");
@@ -69,7 +87,7 @@ async function started() {
 
 async function begin() {
   show("starting", "warn");
-  await started();
+  const count = await started();
   at("error").textContent = "";
   if (!window.Hls?.isSupported()) {
     playNatively();
@@ -77,9 +95,11 @@ async function begin() {
   }
   const hls = new window.Hls({
     lowLatencyMode: true,
-    maxLiveSyncPlaybackRate: 1.1,
+    maxLiveSyncPlaybackRate: 1.2,
     backBufferLength: 120,
     capLevelToPlayerSize: true,
+    // Looking for the live edge inside an only segment, hls.js loads its last part over and over until the next one.
+    startPosition: count < 2 ? 0 : -1,
   });
   player.hls = hls;
   hls.on(window.Hls.Events.MANIFEST_PARSED, play);
@@ -146,7 +166,7 @@ function tick() {
   const behind = player.live && latency > slack();
   if (behind && player.following && !video.paused && video.readyState >= 2) toLive();
   at("latency").textContent = player.live && latency ? `${latency.toFixed(1)} s` : "–";
-  at("size").textContent = width ? `${width}×${height}` : "sound only";
+  at("size").textContent = width ? `${width}×${height}` : video.currentTime ? "sound only" : "–";
   at("dropped").textContent = dropped;
   at("golive").hidden = !behind;
   at("unmute").hidden = !(video.muted && video.readyState >= 2);
