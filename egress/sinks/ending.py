@@ -23,12 +23,12 @@ def end(presentation: Presentation, listings: Mapping[str, Listing], marks: Sequ
     ended = {name: listing for name, listing in listings.items() if listing.segments}
     for name, listing in ended.items():
         write_file(presentation.to / f"{name}.m3u8", listing.text(ranges, Tail(ended=True)).encode())
-    meters = {name: listing.meter for name, listing in ended.items()}
+    meters = {name: listing.measured() for name, listing in ended.items()}
     write_file(presentation.to / INDEX, presentation.index(meters, ended=True).encode())
     media = [listing for name, listing in ended.items() if name != IFRAMES]
     duration = max(listing.segments[-1].end - listing.segments[0].start for listing in media)
     size = sum(segment.size for listing in media for segment in listing.segments)
-    details = {"segments": len(media[0].segments), "bandwidth": sum(listing.meter.peak for listing in media)}
+    details = {"segments": len(media[0].segments), "bandwidth": sum(meters[listing.name].peak for listing in media)}
     return (Artifact("hls", str(presentation.to / INDEX), size, duration, details=details),)
 
 

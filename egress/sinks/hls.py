@@ -176,7 +176,8 @@ class HlsSink(Sink):
             return
         renditions = sorted(self._renditions.values(), key=lambda rendition: rendition.name == "audio")
         for rendition in renditions:
-            if rendition.msn > renditions[0].msn and rendition.pending < _STRAY:
+            beyond = rendition is not renditions[0] and rendition.msn >= renditions[0].msn
+            if beyond and rendition.pending < _STRAY:
                 # A packet or two of sound after the last picture are not worth a segment no picture goes with.
                 rendition.shed()
             rendition.finish()

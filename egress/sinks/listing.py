@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from egress.model.media import SECOND, Nanos
 from egress.sinks.playlist import DateRange, Meter, Part, Segment, Tail, media_playlist, segment_text
@@ -31,6 +32,11 @@ class Listing:
         self._length: Nanos = 0
         self._discontinuities = 0
         self._gaps = 0
+        self._most = 0
+        if presentation.window is not None:
+            # In segments, not seconds: those of sound are not all equally long, yet all renditions must agree.
+            least = max(presentation.window, TRAILING * presentation.target * SECOND)
+            self._most = max(_LEAST_SEGMENTS, ceil(least / (presentation.segment * SECOND)))
 
     def add(self, segment: Segment) -> None:
         """List one more whole segment."""
@@ -55,12 +61,8 @@ class Listing:
 
     def slide(self) -> Sequence[tuple[Segment, Nanos]]:
         """Let go of segments beyond the window; says which, and how long each must stay on disk after that."""
-        window = self._presentation.window
         gone: list[tuple[Segment, Nanos]] = []
-        if window is None:
-            return gone
-        least = max(window, TRAILING * self._presentation.target * SECOND)
-        while len(self.segments) > _LEAST_SEGMENTS and self._length - self.segments[0].duration >= least:
+        while self._most and len(self.segments) > self._most:
             stay = self.segments[0].duration + self._length
             gone.append((self._drop_first(), stay))
         return gone
@@ -69,6 +71,13 @@ class Listing:
         """Let go of everything before a session time."""
         while self.segments and self.segments[0].start < start:
             self._drop_first()
+
+    def measured(self) -> Meter:
+        """The rates of what is listed now."""
+        meter = Meter(self._presentation.target)
+        for segment in self.segments:
+            meter.add(segment)
+        return meter
 
     def text(self, ranges: Sequence[DateRange], tail: Tail) -> str:
         """The playlist now."""
@@ -98,7 +107,7 @@ class Listing:
 
 def key_segments(uri: str, keys: Sequence[tuple[Nanos, int, int]], end: Nanos) -> Sequence[Segment]:
     """Keyframes of one segment file as byte ranges, each lasting to the next; `keys` are (start, offset, size)."""
-    ends = [start for start, _, _ in keys[1:]] + [end]
+    ends = [start for start, _, _ in keys[1:]] + [end] * bool(keys)
     return [
         Segment(uri, start, until - start, size, offset=offset)
         for (start, offset, size), until in zip(keys, ends, strict=True)

@@ -227,7 +227,9 @@ class Meter:
         self._size = 0
 
     def add(self, segment: Segment) -> None:
-        """Take the next segment's duration and size into account."""
+        """Take the next segment's duration and size into account; a gap has neither."""
+        if segment.gap:
+            return
         self._duration += segment.duration
         self._size += segment.size
         self._run.append((segment.duration, segment.size))

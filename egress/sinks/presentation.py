@@ -21,8 +21,8 @@ from egress.sinks.playlist import Head, Meter, PlaylistType, Variant, multivaria
 
 INDEX, IFRAMES, INIT = "index.m3u8", "iframes", "init.mp4"
 
-_OVERHEAD = 1.15
-"""Over the configured bit rate, until segments have been measured: boxes, and an encoder's liberty."""
+_OVERHEAD = 115
+"""Percent of the configured bit rate that is announced while live: boxes, and an encoder's liberty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Presentation:
 
     @staticmethod
     def _rate(info: StreamInfo, measured: int, ended: bool) -> int:
-        return measured if ended and measured else max(measured, int(info.bitrate * _OVERHEAD))
+        return measured if ended and measured else max(measured, info.bitrate * _OVERHEAD // 100)
 
     def at(self, to: Path) -> Presentation:
         """The same in another folder."""
