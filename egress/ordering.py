@@ -31,6 +31,7 @@ def make_order(
     streams: Sequence[str] = (),
     whip_token: str | None = None,
     reorder: int = 300 * MILLISECOND,
+    log_level: str = "WARNING",
     renamed: Mapping[str, str] | None = None,
     layout: str | None = None,
     manifest: str | None = None,
@@ -71,6 +72,7 @@ def make_order(
         seconds=seconds,
         whip_token=whip_token,
         reorder=reorder,
+        log_level=log_level,
     )
 
 

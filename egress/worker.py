@@ -64,11 +64,7 @@ class Announcer:
 def main() -> int:
     """Run the one job the parent sends; returns the exit status."""
     out = _private_stdout()
-    logging.basicConfig(
-        level=os.environ.get("EGRESS_LOG_LEVEL", "WARNING").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     announce = Announcer(out)
     try:
         lines = _lines(0)
@@ -80,6 +76,7 @@ def main() -> int:
             count = getattr(error, "error_count", lambda: 1)()
             announce({"type": "state", "state": "failed", "reason": f"the order has {count} problems", "blame": "us"})
             return BAD_ORDER
+        logging.getLogger().setLevel(order.log_level)
         return _run(order, announce, lines)
     finally:
         announce.close()

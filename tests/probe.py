@@ -107,7 +107,11 @@ def probe(
                 name=person(who).name,
                 beeps=len(audio.at) if audio else None,
                 flashes=len(video.at) if video else None,
-                damaged=sum(not 0.08 <= b.length <= 0.12 for b in heard.get(who, ()))
+                damaged=sum(
+                    not 0.08 <= b.length <= 0.12
+                    for b in heard.get(who, ())
+                    if expected(who, "audio", round(b.at - phase)) is Expect.REQUIRED
+                )
                 + (audio.extra if audio else 0)
                 + (video.extra if video else 0),
                 required=required,

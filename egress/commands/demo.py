@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         streams=arguments.rtmp,
         reorder=settings.reorder_ms * MILLISECOND,
+        log_level=settings.log_level,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
         manifest="manifest.json",

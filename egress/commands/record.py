@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         streams=arguments.rtmp,
         whip_token=settings.whip_token.reveal() if settings.whip_token else None,
         reorder=settings.reorder_ms * MILLISECOND,
+        log_level=settings.log_level,
     )
     job = Foreground(order, on_event=_printer(arguments.json), listen=listen)
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)

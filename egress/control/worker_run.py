@@ -106,5 +106,4 @@ class WorkerRun:
 
 def _environment() -> dict[str, str]:
     """Ours without our settings: some are secrets, and the worker learns what it needs from its order."""
-    kept = ("EGRESS_LOG_LEVEL",)
-    return {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_") or name in kept}
+    return {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_")}
