@@ -43,8 +43,6 @@ class Playlist:
     hints: frozenset[str] = frozenset()
     segments: tuple[tuple[int, float], ...] = ()
     """Of each segment: the index of the line after it, and its duration."""
-    tail: float = 0.0
-    """Duration of the parts after the last whole segment."""
 
     @classmethod
     def read(cls, text: str) -> Playlist:
@@ -53,7 +51,7 @@ class Playlist:
         target, sequence, ended = 0, 0, False
         part_target: float | None = None
         skip_until: float | None = None
-        duration, tail, growing = 0.0, 0.0, 0
+        duration, growing = 0.0, 0
         segments: list[tuple[int, float]] = []
         parts: dict[int, int] = {}
         hints: set[str] = set()
@@ -63,12 +61,11 @@ class Playlist:
                     if growing:
                         parts[sequence + len(segments)] = growing
                     segments.append((index + 1, duration))
-                    duration, tail, growing = 0.0, 0.0, 0
+                    duration, growing = 0.0, 0
             elif line.startswith("#EXTINF:"):
                 duration = _seconds(line[8:].partition(",")[0])
             elif line.startswith("#EXT-X-PART:"):
                 growing += 1
-                tail += _seconds(_attributes(line).get("DURATION", "0"))
             elif line.startswith("#EXT-X-TARGETDURATION:"):
                 target = _count(line)
             elif line.startswith("#EXT-X-MEDIA-SEQUENCE:"):
@@ -95,7 +92,6 @@ class Playlist:
             parts=parts,
             hints=frozenset(hints),
             segments=tuple(segments),
-            tail=tail,
         )
 
     def holds(self, msn: int, part: int | None) -> bool:
@@ -138,7 +134,8 @@ class Playlist:
     def _skippable(self) -> int:
         if not self.live or self.skip_until is None:
             return 0
-        ahead = self.tail
+        # Measured from the last whole segment, so that at least the promised time stays listed.
+        ahead = 0.0
         for index in range(len(self.segments) - 1, -1, -1):
             if ahead >= self.skip_until:
                 return index + 1

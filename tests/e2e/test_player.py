@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import queue
 import subprocess
-import threading
-import time
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import av
-import numpy as np
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from egress.media.encoder import AudioEncoder, VideoEncoder
-from egress.model.media import Packet, Size
-from egress.model.pipeline import Audio, HlsDoc, Video
-from egress.sinks.base import SinkContext, SinkThread
-from egress.sinks.hls import HlsSink
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.server import WebServer
+from tests.broadcast import Broadcast
 from tests.browser import chromium, watch
 
 
@@ -50,50 +38,6 @@ def make_vod(folder: Path) -> None:
         str(folder / "v%v.m3u8"),
     ]
     subprocess.run(command, check=True)
-
-
-class Broadcast:
-    """A small live programme, encoded in real time into an HLS sink by a thread of its own."""
-
-    def __init__(self, folder: Path, announce: Callable[[dict[str, Any]], None]) -> None:
-        doc = HlsDoc(kind="hls", to="hls", part="500ms", segment="2s")
-        spool = folder.parent / "spool"
-        spool.mkdir()
-        context = SinkContext("job", "talk", "Talk", datetime.now(UTC), spool, str(folder), announce)
-        self._sink = HlsSink(doc, context)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
-        picture = VideoEncoder(Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast"), packets.put)
-        sound = AudioEncoder(Audio(), packets.put)
-        thread = SinkThread("hls", self._sink, (picture.info, sound.info))
-        canvas = av.VideoFrame(320, 180, "yuv420p")
-        luma = np.frombuffer(canvas.planes[0], np.uint8).reshape(180, -1)
-        tone = np.sin(np.arange(48_000) * (2 * np.pi * 440 / 48_000), dtype=np.float32) * np.float32(0.3)
-        begun = time.monotonic()
-        for n in itertools.count():
-            if self._over.wait(max(0.0, begun + n / 30 - time.monotonic())):
-                break
-            luma[:] = n % 200 + 20
-            picture.offer(n, canvas)
-            sound.offer(np.stack([tone[n % 30 * 1600 :][:1600]] * 2))
-            while not packets.empty():
-                thread.offer(packets.get())
-        picture.close(n)
-        sound.close()
-        while not packets.empty():
-            thread.offer(packets.get())
-        thread.finish()
-        thread.join(30)
 
 
 def listened(app: ASGIApp, asked: list[str]) -> ASGIApp:
