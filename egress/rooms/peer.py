@@ -98,7 +98,7 @@ class PeerConnection:
         is broken, offers nothing we can receive, or restarts ICE; nothing has changed then.
         """
         async with self._negotiating:
-            if self._closed or self._transport.state in ("closed", "failed"):
+            if self._closed or self._state in ("closed", "failed"):
                 raise RequestError("the connection is over; make a new one", (("sdp", "connection is over"),))
             offer = sdp.read(offer_sdp)
             plans = sdp.plan(offer)

@@ -129,6 +129,7 @@ class ReceivedTrack:
         self._waiter: asyncio.Future[None] | None = None
         self._stream: RtpStream | None = None
         self._stream_id = 0
+        self._now: Nanos = 0
         self._last_packet: Nanos = 0
         self._key_wanted = False
         self._pli_at: Nanos = 0
@@ -208,6 +209,7 @@ class ReceivedTrack:
     def _handle(self, packet: RtpPacket) -> None:
         if self.ended:
             return
+        self._now = packet.arrived
         chosen = self._formats.get(packet.payload_type)
         if chosen is None:
             self._foreign += 1
@@ -281,7 +283,7 @@ class ReceivedTrack:
     def _hole(self) -> None:
         if self.kind == "video":
             self._key_wanted = True
-            self._ask_key(monotonic(), _PLI_APART)
+            self._ask_key(self._now, _PLI_APART)
 
     def _ask_key(self, now: Nanos, apart: Nanos) -> None:
         if self._stream is not None and self.active and now - self._pli_at >= apart:
@@ -304,6 +306,7 @@ class ReceivedTrack:
         stream = self._stream
         if stream is None or self.ended:
             return
+        self._now = now
         try:
             if stream.holes:
                 stream.expire(now)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from egress.model.errors import EndOfTrack, RequestError
+from egress.model.media import Codec
+from egress.rooms import rtcp, sdp
+from egress.rooms.peer import PeerConnection
+from egress.rooms.receiver import ReceivedTrack
+from tests.unit.test_depayload import KEY, vp8
+from tests.unit.test_sdp import AUDIO, AV1, GOOD, VP8, offer
+
+
+class Bench:
+    def __init__(self, **options: Any) -> None:
+        self.tracks: list[ReceivedTrack] = []
+        self.states: list[str] = []
+        self.peer = PeerConnection(on_track=self.tracks.append, on_state=self.states.append, **options)
+
+    def rtp(self, ssrc: int, payload_type: int = 96, extensions: bytes = b"", payload: bytes = vp8(KEY)) -> None:
+        head = struct.pack("!BBHLL", 0x90 if extensions else 0x80, 0x80 | payload_type, 1, 0, ssrc)
+        if extensions:
+            extensions += b"\0" * (-len(extensions) % 4)
+            head += struct.pack("!HH", 0xBEDE, len(extensions) // 4) + extensions
+        self.peer._rtp(head + payload, 1)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.peer.close()
+
+
+async def test_tracks_are_announced_with_the_answer(bench: Bench) -> None:
+    answer = await bench.peer.answer(GOOD)
+    assert [(t.mid, t.kind, t.codec) for t in bench.tracks] == [("a", "audio", Codec.OPUS), ("v", "video", Codec.VP8)]
+    assert "a=candidate:" in answer and answer.startswith("v=0\r\n") and bench.peer.warnings == ()
+
+
+async def test_an_unsupported_section_is_a_warning_and_the_others_go_on(bench: Bench) -> None:
+    await bench.peer.answer(offer(AUDIO, AV1, VP8))
+    assert [t.mid for t in bench.tracks] == ["a", "v"]
+    assert len(bench.peer.warnings) == 1 and "AV1" in bench.peer.warnings[0]
+
+
+async def test_a_bad_offer_changes_nothing_and_a_good_one_may_follow(bench: Bench) -> None:
+    for text in ("", GOOD[:200], offer(AV1)):
+        with pytest.raises(RequestError):
+            await bench.peer.answer(text)
+    assert bench.tracks == [] and bench.peer.state == "new"
+    await bench.peer.answer(GOOD)
+    assert len(bench.tracks) == 2
+
+
+async def test_media_is_routed_by_ssrc_then_mid_then_payload_type(bench: Bench) -> None:
+    second = [*VP8[:6], "a=mid:w", *VP8[7:16], "a=extmap:4 " + sdp.MID]
+    await bench.peer.answer(offer(VP8, second))
+    first, other = bench.tracks
+    bench.rtp(11)
+    bench.rtp(50, extensions=b"\x40w")
+    bench.rtp(51)
+    assert (first.stats()["packets"], other.stats()["packets"]) == (1, 1)
+    assert bench.peer.stats()["unrouted"] == 1
+    alone = Bench()
+    await alone.peer.answer(offer([line for line in VP8 if "ssrc" not in line]))
+    alone.rtp(99)
+    assert alone.tracks[0].stats()["packets"] == 1
+    await alone.peer.close()
+
+
+async def test_a_section_used_anew_is_a_new_track_and_one_switched_off_has_ended(bench: Bench) -> None:
+    await bench.peer.answer(offer(AUDIO, [*VP8, "a=msid:s one"]))
+    await bench.peer.answer(offer(AUDIO, [*VP8, "a=msid:s one"]))
+    assert len(bench.tracks) == 2
+    changed = [line.replace("ssrc:11", "ssrc:31").replace("FID 11", "FID 31") for line in VP8]
+    await bench.peer.answer(offer(AUDIO, [*changed, "a=msid:s two"]))
+    before, after = bench.tracks[1], bench.tracks[2]
+    assert before.ended and not after.ended and after.msid == "s two"
+    bench.rtp(31)
+    assert after.stats()["packets"] == 1
+    await bench.peer.answer(offer(AUDIO, [line.replace("sendonly", "inactive") for line in changed]))
+    assert after.ended and not bench.tracks[0].ended
+    with pytest.raises(EndOfTrack):
+        while True:
+            await after.recv()
+
+
+async def test_a_new_ssrc_on_the_same_track_is_the_same_track(bench: Bench) -> None:
+    await bench.peer.answer(offer([*VP8, "a=msid:s one"]))
+    bench.rtp(11)
+    changed = [line.replace("ssrc:11", "ssrc:31").replace("FID 11", "FID 31") for line in VP8]
+    await bench.peer.answer(offer([*changed, "a=msid:s one"]))
+    bench.rtp(31)
+    (track,) = bench.tracks
+    first, second = await track.recv(), await track.recv()
+    assert first.stream != second.stream and track.ssrc == 31
+
+
+async def test_an_ice_restart_is_refused_clearly(bench: Bench) -> None:
+    await bench.peer.answer(GOOD)
+    with pytest.raises(RequestError, match="restarts ICE"):
+        await bench.peer.answer(GOOD.replace("ufrag:abcd", "ufrag:efgh"))
+
+
+async def test_sixty_tracks_in_one_offer_are_taken(bench: Bench) -> None:
+    many = offer(*([*AUDIO[:6], f"a=mid:{i}", *AUDIO[7:], f"a=ssrc:{1000 + i} cname:x"] for i in range(60)))
+    await bench.peer.answer(many)
+    for index in range(60):
+        bench.rtp(1000 + index, 111, payload=b"\xfcabc")
+    assert [t.stats()["packets"] for t in bench.tracks] == [1] * 60
+
+
+async def test_garbage_is_counted_and_harms_nothing(bench: Bench) -> None:
+    await bench.peer.answer(GOOD)
+    for data in (b"", b"\x80", b"\x80" * 11, b"\x90" + b"\xff" * 12):
+        bench.peer._rtp(data, 0)
+    bench.peer._rtcp(b"\x80\xc8", 0)
+    bench.peer._rtcp(rtcp.pli(1, 2), 0)
+    stats = bench.peer.stats()
+    assert (stats["malformed"], stats["rtcp_malformed"]) == (4, 1)
+    bench.rtp(11)
+    assert bench.tracks[1].stats()["packets"] == 1
+
+
+async def test_a_callback_that_fails_does_not_fail_the_answer() -> None:
+    def fail(_: object) -> None:
+        raise ValueError
+
+    peer = PeerConnection(on_track=fail, on_state=fail)
+    assert "m=audio" in await peer.answer(GOOD)
+    await peer.close()
+
+
+async def test_a_peer_that_never_comes_fails_in_time_and_ends_its_tracks() -> None:
+    bench = Bench(connect_timeout=0.2)
+    await bench.peer.answer(GOOD)
+    async with asyncio.timeout(10):
+        with pytest.raises(EndOfTrack):
+            await bench.tracks[0].recv()
+    assert bench.states[-1] == "failed"
+    with pytest.raises(RequestError, match="over"):
+        await bench.peer.answer(GOOD)
+    await bench.peer.close()
+
+
+async def test_closing_is_safe_at_any_time_and_twice() -> None:
+    fresh = Bench()
+    await fresh.peer.close()
+    await fresh.peer.close()
+    begun = Bench()
+    await begun.peer.answer(GOOD)
+    await begun.peer.close()
+    await begun.peer.close()
+    assert begun.states[-1] == "closed" and all(t.ended for t in begun.tracks)
+    with pytest.raises(RequestError):
+        await begun.peer.answer(GOOD)
