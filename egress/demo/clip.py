@@ -27,11 +27,12 @@ from egress.model.media import Codec, Size
 
 RATE = 48_000
 PACKET_SAMPLES = 960
+LOOKAHEAD = 312
 BEEP_SECONDS = 0.1
 BEEP_LEVEL = 0.08
 _RAMP_SECONDS = 0.002
 _WARM_UP_PACKETS = 10
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,10 @@ def video(person: Person, size: Size, fps: int, codec: Codec) -> Clip:
 
 
 def audio(person: Person) -> tuple[bytes, ...]:
-    """The participant's Opus loop, 20 ms a packet; what a decoder puts out has its beeps exactly on whole seconds."""
+    """The participant's Opus loop, 20 ms a packet, beeps on whole seconds.
+
+    As with every Opus sender, what a decoder puts out lags by the encoder's look-ahead: LOOKAHEAD samples.
+    """
     channels = 2 if person.index % 2 == 0 else 1
     name = _name("audio", person, Codec.OPUS, channels)
     cached = _load(name)
@@ -129,8 +133,7 @@ def _encode_audio(person: Person, channels: int) -> list[bytes]:
     encoder.bit_rate = 32_000 * channels
     encoder.options = {"application": "audio", "frame_duration": "20", "vbr": "on"}
     encoder.open()
-    lookahead = 312
-    samples = np.roll(beeps(person.tone), -lookahead)
+    samples = beeps(person.tone)
     warm_up = samples[-_WARM_UP_PACKETS * PACKET_SAMPLES :]
     mono = np.concatenate((warm_up, samples))
     packets: list[bytes] = []
