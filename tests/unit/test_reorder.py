@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -64,7 +65,7 @@ def test_missing_packets_are_asked_for_again_an_rtt_apart_but_not_for_ever(bench
     bench.add(4, 0)
     asked = [at for at in range(0, 1000 * MILLISECOND, MILLISECOND) if bench.order.to_ask(at, RTT)]
     assert len(asked) == 10
-    assert all(later - sooner >= RTT for sooner, later in zip(asked, asked[1:], strict=False))
+    assert all(later - sooner >= RTT for sooner, later in itertools.pairwise(asked))
 
 
 def test_a_repair_fills_the_hole_and_is_counted(bench: Bench) -> None:

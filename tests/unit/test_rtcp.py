@@ -55,7 +55,7 @@ def decode_feedback(data: bytes) -> dict[int, int]:
     """Sequence number -> arrival in 250 us ticks, read as the draft says."""
     first, kind, words = struct.unpack_from("!BBH", data)
     assert kind == 205 and first & 0x1F == 15 and len(data) == 4 * words + 4
-    body = data[12:-data[-1]] if first & 0x20 else data[12:]
+    body = data[12 : -data[-1]] if first & 0x20 else data[12:]
     base, count = struct.unpack_from("!HH", body)
     clock = int.from_bytes(body[4:7], "big") * 256
     symbols: list[int] = []
