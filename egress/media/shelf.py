@@ -14,9 +14,9 @@ HYSTERESIS: Nanos = 10 * MILLISECOND
 """A 30 fps camera stamps its pictures a few ms early or late; on a 30 fps canvas whose boundary lies just there, each
 such error would repeat one picture and skip the next."""
 
-OFF_CENTRE: Nanos = 2 * MILLISECOND
-"""How far beyond half a tick pictures may lie from their ticks on average before the pace is given up for once: lip
-sync must not pay for evenness."""
+OFF_CENTRE: Nanos = MILLISECOND // 2
+"""How far beyond half a tick pictures may lie from their ticks, on average over `SMOOTHING` of them, before the pace is
+given up for once: lip sync must not pay for evenness."""
 SMOOTHING = 16
 
 
@@ -76,21 +76,23 @@ class Shelf:
 
     def pick(self, at: Nanos, tolerance: Nanos) -> Picture | None:
         """The picture of the tick at session time `at`: the newest that is due `tolerance` (half a tick) later."""
-        count = self._due(at, tolerance)
+        off_centre = abs(self._off) > tolerance + OFF_CENTRE
+        count = self._due(at, tolerance, 0 if off_centre else min(HYSTERESIS, tolerance * 3 // 5))
+        if off_centre and count != 1:
+            # A tick repeated or a picture skipped moves all that follow by one tick; the pace goes on from here.
+            self._off += -2 * tolerance if self._off > 0 else 2 * tolerance
+            self._taken = at
         self.skipped += max(0, count - 1)
         for _ in range(count):
             self.current = self._waiting.popleft()
             self._taken = at
-        if self.current is not None and self._taken == at:
-            off = self.current.at - at
-            self._off = off if count > 1 else self._off + (off - self._off) // SMOOTHING
+        if self.current is not None and count > 0:
+            self._off += (self.current.at - at - self._off) // SMOOTHING
         return self.current
 
-    def _due(self, at: Nanos, tolerance: Nanos) -> int:
+    def _due(self, at: Nanos, tolerance: Nanos, slack: Nanos) -> int:
         """How many waiting pictures to take: where two answers are nearly right, the one that keeps the pace."""
-        limit, slack = at + tolerance, min(HYSTERESIS, tolerance * 3 // 5)
-        if abs(self._off) > tolerance + OFF_CENTRE:
-            slack, self._off = 0, 0
+        limit = at + tolerance
         waiting = self._waiting
         count = sum(1 for picture in waiting if picture.at <= limit)
         if self.current is None:

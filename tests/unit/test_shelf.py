@@ -121,5 +121,5 @@ def test_evenness_never_costs_more_lip_sync_than_the_tick_itself() -> None:
         # A clock a little fast carries the pictures past every phase while they are watched.
         times = [round(n * TICK * 1.0004 + (phase + chance.uniform(-4, 4)) * MILLISECOND) for n in range(620)]
         off = sorted(at - n * SECOND // 30 for n, at in enumerate(watch(times)) if at is not None)
-        assert abs(off[len(off) // 2]) <= TICK // 2 + 3 * MILLISECOND
+        assert abs(off[len(off) // 2]) <= TICK // 2 + MILLISECOND
         assert max(-off[len(off) // 20], off[-len(off) // 20]) <= TICK // 2 + 8 * MILLISECOND
