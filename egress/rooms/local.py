@@ -189,7 +189,7 @@ class LocalSession(RoomSession):
         if publication.id not in self._publications:
             return
         if (why := _GONE.get(publication.state)) is not None:
-            self._forget(publication, why)
+            self._give_up(publication, why)
         elif publication.state == "connected":
             if not publication.joined:
                 self._join(publication)
@@ -232,6 +232,12 @@ class LocalSession(RoomSession):
             self._peers.pop(peer, None)
             self._tell(PeerLeft(peer, reason))
 
+    def _give_up(self, publication: Publication, why: str) -> None:
+        """Take out a publication whose connection is no good; one that never had any is worth a warning."""
+        if not publication.joined and len(self._events) < _MOST_WAITING:
+            self._tell(RoomWarning(f"{publication.peer.name} could not publish: {why}"))
+        self._forget(publication, why)
+
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._leaving.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -245,7 +251,7 @@ class LocalSession(RoomSession):
             for publication in list(self._publications.values()):
                 if not publication.joined:
                     if now - publication.born > _CONNECT_TIMEOUT:
-                        self._forget(publication)
+                        self._give_up(publication, f"no connection within {_CONNECT_TIMEOUT // SECOND} s")
                     continue
                 publication.listen(now)
                 self._watch_tracks(publication, now)

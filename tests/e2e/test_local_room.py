@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from egress.demo.people import person
 from egress.demo.picture import planes
 from egress.demo.publisher import Publisher
 from egress.model.errors import EndOfTrack, RoomRefused, RoomUnreachable
-from egress.model.media import Codec, EncodedFrame, Size
+from egress.model.media import SECOND, Codec, EncodedFrame, Size
 from egress.model.room import (
     PeerJoined,
     PeerLeft,
     Room,
     RoomClosed,
     RoomEvent,
+    RoomWarning,
     TrackMuted,
     TrackPublished,
     TrackUnpublished,
@@ -135,7 +137,9 @@ async def test_publisher_joins_is_received_whole_and_leaves(loops: Loops, codec:
         frames = watched.frames[_video(watched, "ada") or ""]
         assert frames[0].key and not any(frame.gap for frame in frames)
         counters = _counters(frames)
-        assert counters == [(counters[0] + n) % (FPS * 10) for n in range(len(counters))]
+        steps = [(later - earlier) % (FPS * 10) for earlier, later in pairwise(counters)]
+        # On a machine too busy to encode its first pictures in time the publisher leaves some out, and says so.
+        assert sum(steps) - len(steps) <= publisher.stats()["skipped"]
         await publisher.close()
         await watched.until(lambda: not watched.room.peers)
         assert watched.of(PeerLeft)[-1] == PeerLeft("ada", "left")
@@ -285,6 +289,17 @@ async def test_publisher_that_never_connects_never_appears() -> None:
         assert (await client.delete(resource)).status_code == 200
         assert (await client.delete(resource)).status_code == 404
     assert [type(event) for event in watched.events] == [RoomClosed]
+
+
+async def test_publisher_who_cannot_be_reached_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.rooms.local._CONNECT_TIMEOUT", SECOND)
+    async with open_room() as watched, httpx.AsyncClient(trust_env=False) as client:
+        headers = {"Content-Type": "application/sdp"}
+        url = f"{watched.url}?peer=ghost&name=Ghost"
+        assert (await client.post(url, content=await _offer(), headers=headers)).status_code == 201
+        await watched.until(lambda: watched.of(RoomWarning))
+    assert watched.of(RoomWarning)[0].message == "Ghost could not publish: no connection within 1 s"
+    assert not watched.of(PeerJoined) and not watched.of(PeerLeft)
 
 
 async def test_leaving_the_room_ends_every_publication(loops: Loops) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from egress.model.media import Size
@@ -129,3 +130,37 @@ def test_command_prints_a_table_and_fails_on_a_broken_bar(tmp_path: Path, capsys
     assert "Grace" in capsys.readouterr().out
     assert main([str(path), "--participants", "2", "--seconds", "9"]) == 1
     assert "VIOLATION the picture lasts" in capsys.readouterr().out
+
+
+def _copy(source: Path, target: Path, *kinds: str) -> Path:
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams if s.type in kinds}
+        for packet in old.demux():
+            if packet.dts is not None and packet.stream.index in streams:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return target
+
+
+def test_milliseconds_of_flv_round_but_do_not_break_the_rate(tmp_path: Path) -> None:
+    make(tmp_path / "product.mp4", 2, SECONDS, canvas=Size(480, 270))
+    report = probe(_copy(tmp_path / "product.mp4", tmp_path / "product.flv", "audio", "video"), participants=2)
+    assert report.fps == 30 and report.irregular == 0
+    assert all(abs(one.offset_median or 0) < 0.005 for one in report.people)
+    make(tmp_path / "jumping.mp4", 2, SECONDS, Faults(jump=450), canvas=Size(480, 270))
+    jumping = probe(_copy(tmp_path / "jumping.mp4", tmp_path / "jumping.flv", "audio", "video"), participants=2)
+    assert jumping.irregular
+
+
+def test_product_without_a_picture_is_judged_by_its_sound(tmp_path: Path) -> None:
+    make(tmp_path / "product.mp4", 2, SECONDS, Faults(silent={1: (4,)}), canvas=Size(480, 270))
+    report = probe(_copy(tmp_path / "product.mp4", tmp_path / "sound.m4a", "audio"), participants=2)
+    assert report.size is None and [one.flashes for one in report.people] == [None, None]
+    assert [one.required - one.present for one in report.people] == [0, 1]
+    assert report.people[0].distinct_mean is None
+
+
+def test_product_without_sound_is_a_violation(tmp_path: Path) -> None:
+    make(tmp_path / "product.mp4", 1, SECONDS, canvas=Size(480, 270))
+    report = probe(_copy(tmp_path / "product.mp4", tmp_path / "mute.mp4", "video"), participants=1)
+    assert "there is no sound" in report.violations(BARS)
