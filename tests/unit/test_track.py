@@ -70,7 +70,7 @@ async def test_nothing_captured_after_a_mute_is_sent_and_times_go_on_after_it() 
             sent.append(await asyncio.wait_for(sound.recv(), 0.3))
     except TimeoutError:
         pass
-    assert 3 <= len(sent) <= 6
+    assert len(sent) <= 6
     assert not sound.sending
     sound.send(True)
     resumed = await sound.recv()
