@@ -95,7 +95,8 @@ class _Salvaged:
             # Numbers are implied by position: what is missing must be said to be.
             start = listing.segments[-1].end if listing.segments else 0
             length = round(self._presentation.segment * SECOND)
-            listing.add(Segment(uri, start, length, 0, gap=True))
+            for missing in (listing, keys):
+                missing.add(Segment(uri, start, length, 0, gap=True))
             return
         start, until = self._nanos(fragments[0].decode_time), self._nanos(fragments[-1].end)
         listing.add(Segment(uri, start, until - start, path.stat().st_size))

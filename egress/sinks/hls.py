@@ -101,10 +101,7 @@ class HlsSink(Sink):
 
     def abort(self) -> Sequence[Artifact]:
         """End the playlists with what is on disk, as far as the disk lets us."""
-        try:
-            self._finish()
-        except DestinationError:
-            pass
+        self._finish(forgiving=True)
         try:
             return self._end()
         except DestinationError:
@@ -171,7 +168,7 @@ class HlsSink(Sink):
                 found[IFRAMES] = rendition.keys
         return found
 
-    def _finish(self) -> None:
+    def _finish(self, *, forgiving: bool = False) -> None:
         if self._waiting is not None:
             return
         renditions = sorted(self._renditions.values(), key=lambda rendition: rendition.name == "audio")
@@ -180,7 +177,12 @@ class HlsSink(Sink):
             if beyond and rendition.pending < _STRAY:
                 # A packet or two of sound after the last picture are not worth a segment no picture goes with.
                 rendition.shed()
-            rendition.finish()
+            try:
+                rendition.finish()
+            except DestinationError:
+                # Its parts stay on disk, where `recover` finds them once there is room for the whole segment.
+                if not forgiving:
+                    raise
 
     def _end(self) -> Sequence[Artifact]:
         if self._presentation is None or not any(listing.segments for listing in self._listings().values()):

@@ -16,6 +16,7 @@ LIMIT = 2000
 
 _MERGE: Nanos = 10 * SECOND
 _NAMED = 3
+_VERBS = {"join": "joined", "leave": "left"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
         if at >= length:
             break
         if groups and at - groups[-1][0] < _MERGE:
-            groups[-1][1].append(label(mark))
+            groups[-1][1].append(_phrase(mark))
         else:
-            groups.append((at, [label(mark)]))
+            groups.append((at, [_phrase(mark)]))
     if not groups:
         return ()
     if groups[0][0] < _MERGE:
@@ -88,6 +89,11 @@ def label(mark: Mark) -> str:
     """A mark in one line of printable text."""
     text = " ".join("".join(c if c.isprintable() else " " for c in mark.text).split())[:120]
     return text or mark.kind
+
+
+def _phrase(mark: Mark) -> str:
+    verb = _VERBS.get(mark.kind)
+    return f"{label(mark)} {verb}" if verb and mark.text else label(mark)
 
 
 def _title(names: Sequence[str]) -> str:

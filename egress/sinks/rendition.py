@@ -65,19 +65,26 @@ class Rendition:
 
     def add(self, packet: Packet) -> bool:
         """Take the next packet in decode order; True when a part was written. Raises DestinationError."""
+        video = self.info.kind == "video"
         if self._first is None:
-            if packet.pts < 0 or (self.info.kind == "video" and not packet.key):
+            if packet.pts < 0 or (video and not packet.key):
                 # Priming: dropped, so that no player needs an edit list to put the sound in its place.
                 return False
             self._first, self._lead = packet, packet.pts - packet.dts
-            self._position = self._part_start = self._segment_start = packet.pts
             self._next_cut = self._cut()
-        if self.info.kind == "video" and not self._samples and not self._parts and not packet.key:
+        start = packet.dts + self._lead
+        written = False
+        if start != self._position:
+            if start < self._position:
+                raise Fault(f"{self.name} goes back from {self._position} to {start}")
+            if video and not packet.key:
+                # What follows lost pictures cannot be decoded before the next keyframe.
+                return False
+            written = self._leap(start)
+        if video and not packet.key and not self._samples and not self._parts:
             raise DestinationError(
                 f"segment {self._msn} does not begin with a keyframe: make `segment` a multiple of `keyframe`"
             )
-        start = packet.dts + self._lead
-        written = self._leap(start) if start != self._position else False
         data = length_prefixed(packet.data) if self.info.codec is Codec.H264 else packet.data
         scale = self.track.scale
         self._samples.append(Sample(data, packet.duration * scale, (packet.pts - packet.dts) * scale, packet.key))
@@ -163,9 +170,7 @@ class Rendition:
 
     def _leap(self, start: int) -> bool:
         """Packets are missing before `start`: end the part that was growing; whole segments missing become gaps."""
-        if start < self._position:
-            raise Fault(f"{self.name} goes back from {self._position} to {start}")
-        self.gaps += 1
+        self.gaps += self._fragments > 0
         written = self._write_part()
         while start >= self._next_cut:
             self._part_start = self._next_cut
@@ -212,10 +217,11 @@ class Rendition:
         start, end = self._nanos(self._segment_start), self._nanos(self._part_start)
         if data:
             write_file(self._folder / name, data)
-        self.listing.add(Segment(uri, start, end - start, len(data), tuple(self._parts), gap=not data))
+        segment = Segment(uri, start, end - start, len(data), tuple(self._parts), gap=not data)
+        self.listing.add(segment)
         if self.keys is not None:
-            for segment in key_segments(uri, self._part_keys, end):
-                self.keys.add(segment)
+            for key in key_segments(uri, self._part_keys, end) if data else (segment,):
+                self.keys.add(key)
         self._msn += 1
         self._cuts = 1
         self._segment_start = self._part_start

@@ -35,7 +35,7 @@ def broadcast(sink: HlsSink, seconds: float) -> Iterator[None]:
 
     def run() -> None:
         sink.open(show.streams)
-        sink.mark(Mark(SECOND, "join", "Ada joined"))
+        sink.mark(Mark(SECOND, "join", "Ada"))
         start = time.monotonic() - _PAST
         for packet in show.packets:
             wait = start + float(packet.dts * bases[packet.stream]) - time.monotonic()

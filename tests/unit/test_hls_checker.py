@@ -31,7 +31,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         sink = HlsSink(HlsDoc(kind="hls", to="x", segment="2s"), context(root / "spool", root / "hls"))
         show = programme(6.7)
         sink.open(show.streams)
-        sink.mark(Mark(SECOND, "join", "Ada joined"))
+        sink.mark(Mark(SECOND, "join", "Ada"))
         for packet in show.packets:
             sink.write(packet)
         if name == "ended":

@@ -10,7 +10,7 @@ from egress.sinks.marks import LIMIT, Chapter, MarkLog, chapters, date_ranges
 
 
 def _marks(*at: float) -> list[Mark]:
-    return [Mark(int(second * SECOND), "join", f"P{number} joined") for number, second in enumerate(at)]
+    return [Mark(int(second * SECOND), "join", f"P{number}") for number, second in enumerate(at)]
 
 
 def test_a_chapter_begins_at_each_mark_and_the_first_at_zero() -> None:
@@ -28,6 +28,11 @@ def test_marks_closer_than_ten_seconds_share_a_chapter() -> None:
         (20, "P4 joined"),
         (31, "P5 joined"),
     ]
+
+
+def test_a_mark_that_is_no_visit_is_called_by_its_text_or_kind() -> None:
+    marks = [Mark(0, "leave", "Ada"), Mark(1, "gap", "connection lost"), Mark(2, "gap", "")]
+    assert [c.title for c in chapters(marks, SECOND)] == ["Ada left, connection lost, gap"]
 
 
 def test_marks_after_the_end_and_none_at_all_make_no_chapter() -> None:
@@ -48,7 +53,7 @@ def test_the_log_is_loaded_as_it_was_written_but_for_a_line_cut_short(tmp_path: 
 def test_a_crowd_cannot_grow_the_log_without_end(tmp_path: Path) -> None:
     log = MarkLog(tmp_path / "marks.jsonl")
     log.marks = _marks(*range(LIMIT))
-    assert not log.add(Mark(0, "join", "one more"))
+    assert not log.add(Mark(0, "gap", "one more"))
     assert (len(log.marks), log.refused, log.path.exists()) == (LIMIT, 1, False)
 
 

@@ -80,10 +80,10 @@ def test_the_closed_file_is_ordinary_and_the_spool_copy_is_gone(tmp_path: Path) 
 def test_title_room_start_and_chapters_stand_in_the_file(tmp_path: Path) -> None:
     sink = _sink(tmp_path)
     sink.open(programme(15, sound=Codec.AAC, picture=False).streams)
-    sink.mark(Mark(SECOND // 2, "join", "Ada joined"))
+    sink.mark(Mark(SECOND // 2, "join", "Ada"))
     for packet in programme(15, sound=Codec.AAC, picture=False).packets:
         sink.write(packet)
-    sink.mark(Mark(12 * SECOND, "leave", "Ada left"))
+    sink.mark(Mark(12 * SECOND, "leave", "Ada"))
     (artifact,) = sink.close()
     with av.open(artifact.location) as container:
         tags = container.metadata
@@ -211,7 +211,7 @@ show = programme(8)
 {before}
 sink = Mp4Sink(DOC, context(root / "spool", root / "out.mp4"))
 sink.open(show.streams)
-sink.mark(Mark(SECOND, "join", "Ada joined"))
+sink.mark(Mark(SECOND, "join", "Ada"))
 failed = None
 try:
     for packet in show.packets:
