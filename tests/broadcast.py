@@ -15,9 +15,9 @@ import av
 import numpy as np
 
 from egress.media.encoder import AudioEncoder, VideoEncoder
-from egress.model.media import Packet, Size
+from egress.model.media import SECOND, Packet, Size
 from egress.model.pipeline import Audio, HlsDoc, Video
-from egress.sinks.base import SinkContext, SinkState, SinkThread
+from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
 from egress.sinks.hls import HlsSink
 
 
@@ -50,6 +50,7 @@ class Broadcast:
         picture = VideoEncoder(Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast"), packets.put)
         sound = AudioEncoder(Audio(), packets.put)
         thread = SinkThread("hls", self._sink, (picture.info, sound.info))
+        thread.offer(Mark(SECOND, "join", "Ada joined"))
         canvas = av.VideoFrame(320, 180, "yuv420p")
         luma = np.frombuffer(canvas.planes[0], np.uint8).reshape(180, -1)
         tone = np.sin(np.arange(48_000) * (2 * np.pi * 440 / 48_000), dtype=np.float32) * np.float32(0.3)

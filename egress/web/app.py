@@ -20,7 +20,8 @@ from egress.web.ingest import Ingest
 from egress.web.origin import Origin
 
 STATIC = Path(__file__).parent / "static"
-# hls.js demuxes in a worker that it makes from a blob, and feeds the video element from another.
+# hls.js demuxes in a worker that it makes from a blob, feeds the video element from another, and keeps date ranges in
+# a text track whose source is an empty data: address.
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -28,7 +29,7 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "connect-src 'self'",
         "img-src 'self'",
-        "media-src 'self' blob:",
+        "media-src 'self' blob: data:",
         "worker-src blob:",
         "base-uri 'none'",
         "form-action 'none'",

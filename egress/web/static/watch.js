@@ -96,6 +96,7 @@ async function begin() {
   const hls = new window.Hls({
     lowLatencyMode: true,
     maxLiveSyncPlaybackRate: 1.2,
+    liveSyncOnStallIncrease: 0.5,
     backBufferLength: 120,
     capLevelToPlayerSize: true,
     // Looking for the live edge inside an only segment, hls.js loads its last part over and over until the next one.
