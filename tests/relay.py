@@ -23,8 +23,8 @@ class Link:
     """One direction. Times in seconds; `outages` are (begin, end) since the relay was made.
 
     `loss` and `reorder` are probabilities; a reordered datagram is held back until `reorder_by` later ones have passed.
-    `jitter` adds a uniformly random delay on top of `delay`, which reorders by itself when it is large. With
-    `media_only`, STUN and DTLS pass untouched. `rate` in bits per second drops what exceeds it (a 100 ms queue).
+    `jitter` adds a uniformly random delay on top of `delay`, which reorders by itself when it is large. `rate` in bits
+    per second drops what exceeds it (a 100 ms queue). With `media_only`, STUN and DTLS are delayed but nothing more.
     """
 
     loss: float = 0.0
@@ -59,7 +59,7 @@ class _Side(asyncio.DatagramProtocol):
         self.peer = self.peer or (addr[0], addr[1])
         link, now = self.link, self.relay.now()
         if link.media_only and not 127 < data[0] < 192:
-            self.send_on(data)
+            asyncio.get_running_loop().call_later(link.delay, self.send_on, data)
             return
         lost = self.random.random() < link.loss
         if lost or any(begin <= now < end for begin, end in link.outages) or self._over_rate(data, now):

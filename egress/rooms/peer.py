@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from egress.model.clock import monotonic
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND, SECOND, Nanos
-from egress.rooms import rtcp, sdp
+from egress.rooms import negotiation, rtcp, sdp
 from egress.rooms.congestion import Arrivals
 from egress.rooms.receiver import ReceivedTrack
 from egress.rooms.rtp import RtpPacket
@@ -101,7 +101,7 @@ class PeerConnection:
             if self._closed or self._state in ("closed", "failed"):
                 raise RequestError("the connection is over; make a new one", (("sdp", "connection is over"),))
             offer = sdp.read(offer_sdp)
-            plans = sdp.plan(offer)
+            plans = negotiation.plan(offer)
             remote = offer.transport
             if self._remote is None:
                 if remote.setup == "passive":
@@ -119,10 +119,11 @@ class PeerConnection:
             for candidate in remote.candidates:
                 await self._transport.add_candidate(candidate)
             first, self._remote = self._remote is None, remote
-            self.warnings = tuple(p.refused for p in plans if p.refused and p.section.kind in ("audio", "video"))
+            offered = (p for p in plans if p.section.port and p.section.kind in ("audio", "video"))
+            self.warnings = tuple(p.refused for p in offered if p.refused)
             self._version += 1
             ufrag, pwd = self._transport.credentials
-            text = sdp.answer(
+            text = negotiation.answer(
                 offer,
                 plans,
                 ufrag=ufrag,
@@ -143,7 +144,7 @@ class PeerConnection:
         """A candidate trickled by the remote end: the value of an a=candidate line."""
         await self._transport.add_candidate(candidate)
 
-    def _adopt(self, plans: tuple[sdp.Plan, ...]) -> None:
+    def _adopt(self, plans: tuple[negotiation.Plan, ...]) -> None:
         begun = []
         receiving = {p.section.mid for p in plans if p.receiving}
         for mid in [mid for mid in self._tracks if mid not in receiving]:
@@ -169,7 +170,7 @@ class PeerConnection:
             except Exception:
                 _log.exception("on_track failed for %s", track.mid)
 
-    def _route_anew(self, plans: tuple[sdp.Plan, ...]) -> None:
+    def _route_anew(self, plans: tuple[negotiation.Plan, ...]) -> None:
         self._routes = {ssrc: track for ssrc, track in self._routes.items() if not track.ended}
         self._by_type = {}
         for p in plans:
@@ -180,8 +181,8 @@ class PeerConnection:
                 self._routes[ssrc] = track
             for number in p.formats:
                 self._by_type[number] = None if number in self._by_type else track
-            self._mid_id = p.extensions.get(sdp.MID, self._mid_id)
-            self._arrivals_id = p.extensions.get(sdp.TRANSPORT_CC, self._arrivals_id)
+            self._mid_id = p.extensions.get(negotiation.MID, self._mid_id)
+            self._arrivals_id = p.extensions.get(negotiation.TRANSPORT_CC, self._arrivals_id)
 
     async def _connect(self, remote: sdp.Transport) -> None:
         try:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from egress.model.clock import monotonic
 from egress.model.errors import EndOfTrack
 from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame, Nanos
+from egress.rooms.framequeue import FrameQueue
+from egress.rooms.negotiation import ORIENTATION, Plan
 from egress.rooms.rtcp import ReportBlock, SenderInfo
 from egress.rooms.rtp import RtpPacket
-from egress.rooms.sdp import ORIENTATION, Format, Plan
+from egress.rooms.sdp import Format
 from egress.rooms.stream import RtpStream
 
 _log = logging.getLogger(__name__)
 
-VIDEO_FRAMES, VIDEO_BYTES = 256, 16 << 20
-"""What a video track keeps for a slow taker before it skips to a keyframe."""
-AUDIO_FRAMES = 100
-"""What an audio track keeps (2 s of 20 ms packets) before the oldest is lost."""
 _PLI_APART: Nanos = 300 * MILLISECOND
 _PLI_RETRY: Nanos = 500 * MILLISECOND
 _PLI_RETRY_MOST: Nanos = 4 * SECOND
@@ -39,72 +36,6 @@ class Feedback(Protocol):
 
     def pli(self, ssrc: int) -> None:
         """Ask for a keyframe."""
-
-
-class FrameQueue:
-    """Frames between a track and its one taker, owned by the track.
-
-    When it is full: audio loses its oldest frame; video goes on with the newest keyframe waiting, or takes nothing
-    until the next one comes. Every frame lost is counted in `dropped`, and the frame after the loss says `gap`.
-    """
-
-    def __init__(self, kind: str) -> None:
-        self._video = kind == "video"
-        self._frames: deque[EncodedFrame] = deque()
-        self._bytes = 0
-        self._skipping = False
-        self.dropped = 0
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def put(self, frame: EncodedFrame) -> bool:
-        """Keep a frame; False when a keyframe is needed before anything can be kept again."""
-        if self._skipping and not frame.key:
-            self.dropped += 1
-            return False
-        if self._skipping:
-            self._skipping = False
-            frame = _after_gap(frame)
-        self._frames.append(frame)
-        self._bytes += len(frame.data)
-        if not self._video:
-            if len(self._frames) > AUDIO_FRAMES:
-                self._drop(1)
-            return True
-        if len(self._frames) <= VIDEO_FRAMES and self._bytes <= VIDEO_BYTES:
-            return True
-        keys = [index for index, kept in enumerate(self._frames) if kept.key and index]
-        self._drop(keys[-1] if keys else len(self._frames))
-        self._skipping = not self._frames
-        return not self._skipping
-
-    def _drop(self, count: int) -> None:
-        for _ in range(count):
-            self._bytes -= len(self._frames.popleft().data)
-        self.dropped += count
-        if self._frames:
-            self._frames[0] = _after_gap(self._frames[0])
-
-    def get(self) -> EncodedFrame:
-        """The oldest frame; raises IndexError when there is none."""
-        frame = self._frames.popleft()
-        self._bytes -= len(frame.data)
-        return frame
-
-
-def _after_gap(frame: EncodedFrame) -> EncodedFrame:
-    return EncodedFrame(
-        frame.codec,
-        frame.data,
-        frame.rtp,
-        frame.arrived,
-        frame.key,
-        True,
-        frame.report,
-        frame.stream,
-        frame.rotation,
-    )
 
 
 class ReceivedTrack:

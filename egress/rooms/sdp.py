@@ -1,23 +1,16 @@
-"""Offers read leniently, answers written strictly (RFC 8866, 8829, 8843): what a receive-only peer needs of SDP."""
+"""SDP offers (RFC 8866, 8829) read leniently: what a receive-only peer needs to know of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from egress.model.errors import RequestError
 from egress.model.media import Codec
 
-MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
-ORIENTATION = "urn:3gpp:video-orientation"
-TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-_EXTENSIONS = (MID, ORIENTATION, TRANSPORT_CC)
-_FEEDBACK = ("nack", "nack pli", "transport-cc")
-_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
 _H264_PROFILES = ("42", "4d", "58", "64")
-_START_KBITS = 2000
 _MOST_TEXT = 512 * 1024
 _MOST_SECTIONS = 128
 _MLINE = re.compile(r"(\w+) (\d+)(?:/\d+)? (\S+) (.+)")
@@ -100,44 +93,30 @@ class Offer:
     mixed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What we do with one section: the formats and extensions taken, or `refused` with the reason."""
-
-    section: Section
-    formats: Mapping[int, Format]
-    extensions: Mapping[str, int]
-    refused: str = ""
-
-    @property
-    def receiving(self) -> bool:
-        """Whether media may come on this section."""
-        return not self.refused and self.section.direction in ("sendonly", "sendrecv")
-
-
-def _bad(what: str) -> RequestError:
+def bad(what: str) -> RequestError:
+    """The error about an offer that `what` is wrong with."""
     return RequestError(f"the SDP offer {what}", (("sdp", what),))
 
 
 def read(text: str) -> Offer:
     """Read an offer; raises RequestError that says what is wrong with it."""
     if len(text) > _MOST_TEXT:
-        raise _bad(f"is longer than {_MOST_TEXT} characters")
+        raise bad(f"is longer than {_MOST_TEXT} characters")
     lines = [line.strip() for line in text.replace("\0", "").splitlines() if line.strip()]
     if not lines or lines[0] != "v=0":
-        raise _bad("does not begin with v=0: send an SDP offer as the body")
+        raise bad("does not begin with v=0: send an SDP offer as the body")
     for line in lines:
         if len(line) < 2 or line[1] != "=":
-            raise _bad(f"has a line that is not TYPE=VALUE: {line[:40]!r}; is it cut short?")
+            raise bad(f"has a line that is not TYPE=VALUE: {line[:40]!r}; is it cut short?")
     blocks: list[list[str]] = [[]]
     for line in lines:
         if line.startswith("m="):
             blocks.append([])
         blocks[-1].append(line)
     if len(blocks) == 1:
-        raise _bad("has no m-line: offer at least one audio or video section")
+        raise bad("has no m-line: offer at least one audio or video section")
     if len(blocks) - 1 > _MOST_SECTIONS:
-        raise _bad(f"has {len(blocks) - 1} m-lines; at most {_MOST_SECTIONS} are taken")
+        raise bad(f"has {len(blocks) - 1} m-lines; at most {_MOST_SECTIONS} are taken")
     head = _attributes(blocks[0])
     attributes = [_attributes(block) for block in blocks[1:]]
     sections = tuple(
@@ -152,10 +131,10 @@ def read(text: str) -> Offer:
             break
     mids = [section.mid for section in sections]
     if len(set(mids)) != len(mids):
-        raise _bad("uses one a=mid for two sections")
+        raise bad("uses one a=mid for two sections")
     missing = [mid for mid in bundle if mid not in mids]
     if missing:
-        raise _bad(f"bundles mid {missing[0]!r} but has no such section; is it cut short?")
+        raise bad(f"bundles mid {missing[0]!r} but has no such section; is it cut short?")
     return Offer(sections, bundle, _transport(head, attributes, mids, bundle), "extmap-allow-mixed" in head)
 
 
@@ -177,19 +156,19 @@ def _transport(
     source = {**head, **(found[0] if found else {})}
     ufrag, pwd = source.get("ice-ufrag", [""])[0], source.get("ice-pwd", [""])[0]
     if not ufrag or not pwd:
-        raise _bad("has no ICE credentials: a=ice-ufrag and a=ice-pwd are needed")
+        raise bad("has no ICE credentials: a=ice-ufrag and a=ice-pwd are needed")
     prints = source.get("fingerprint") or next((s["fingerprint"] for s in sections if "fingerprint" in s), [])
     fingerprints = []
     for line in prints:
         algorithm, _, value = line.partition(" ")
         if not re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+", value.strip()):
-            raise _bad(f"has a malformed a=fingerprint: {line[:40]!r}")
+            raise bad(f"has a malformed a=fingerprint: {line[:40]!r}")
         fingerprints.append((algorithm.lower(), value.strip()))
     if not any(algorithm in ("sha-256", "sha-384", "sha-512") for algorithm, _ in fingerprints):
-        raise _bad("has no a=fingerprint with sha-256, sha-384 or sha-512: media must be encrypted with DTLS-SRTP")
+        raise bad("has no a=fingerprint with sha-256, sha-384 or sha-512: media must be encrypted with DTLS-SRTP")
     setup = (source.get("setup") or ["actpass"])[0]
     if setup not in ("active", "passive", "actpass"):
-        raise _bad(f"has a=setup:{setup[:20]}; it must be actpass, active or passive")
+        raise bad(f"has a=setup:{setup[:20]}; it must be actpass, active or passive")
     candidates = dict.fromkeys(line for found in (head, *sections) for line in found.get("candidate", ()))
     return Transport(ufrag, pwd, tuple(fingerprints), setup, "ice-lite" in head, tuple(candidates))  # type: ignore[arg-type]
 
@@ -197,7 +176,7 @@ def _transport(
 def _section(mline: str, found: dict[str, list[str]], index: int) -> Section:
     match = _MLINE.fullmatch(mline)
     if not match:
-        raise _bad(f"has a malformed m-line: {mline[:60]!r}; is it cut short?")
+        raise bad(f"has a malformed m-line: {mline[:60]!r}; is it cut short?")
     kind, port, protocol, offered = match[1], int(match[2]), match[3], tuple(match[4].split())
     formats = _formats(offered, found) if kind in ("audio", "video") else {}
     extensions: dict[str, int] = {}
@@ -222,7 +201,7 @@ def _section(mline: str, found: dict[str, list[str]], index: int) -> Section:
     direction = next((name for name in ("sendonly", "recvonly", "inactive", "sendrecv") if name in found), "sendrecv")
     mid = found.get("mid", [str(index)])[0]
     if not re.fullmatch(r"[!-~]{1,64}", mid):
-        raise _bad(f"has a malformed a=mid: {mid[:40]!r}")
+        raise bad(f"has a malformed a=mid: {mid[:40]!r}")
     return Section(
         kind,
         mid,
@@ -252,10 +231,10 @@ def _formats(offered: tuple[str, ...], found: dict[str, list[str]]) -> dict[int,
     formats: dict[int, Format] = {}
     for number in offered:
         if not number.isdecimal() or int(number) > 127:
-            raise _bad(f"offers a malformed payload type {number[:20]!r}")
+            raise bad(f"offers a malformed payload type {number[:20]!r}")
         if number not in maps:
             if int(number) >= 96:
-                raise _bad(f"offers payload type {number} without an a=rtpmap line; is it cut short?")
+                raise bad(f"offers payload type {number} without an a=rtpmap line; is it cut short?")
             continue
         fmtp = fmtps.get(number, "")
         pairs = (item.strip().partition("=") for item in fmtp.split(";") if item.strip())
@@ -265,103 +244,3 @@ def _formats(offered: tuple[str, ...], found: dict[str, list[str]]) -> dict[int,
         )
         formats[int(number)] = Format(int(number), *maps[number], fmtp, parameters, feedback)
     return formats
-
-
-def plan(offer: Offer) -> tuple[Plan, ...]:
-    """What to take of each section; raises RequestError when there is nothing at all that we could receive."""
-    plans = tuple(_plan(offer, section) for section in offer.sections)
-    media = [p for p in plans if p.section.kind in ("audio", "video") and p.section.port]
-    if all(p.refused for p in plans):
-        reasons = "; ".join(dict.fromkeys(p.refused for p in media)) or "it has no audio or video section"
-        raise _bad(f"has nothing we can receive: {reasons}")
-    return plans
-
-
-def _plan(offer: Offer, section: Section) -> Plan:
-    name = f"{section.kind} section {section.mid}"
-    reason = ""
-    formats: dict[int, Format] = {}
-    if section.kind not in ("audio", "video"):
-        reason = f"{name} is not audio or video"
-    elif not section.port and not section.bundle_only:
-        reason = f"{name} is disabled by the sender"
-    elif section.protocol not in _PROTOCOLS:
-        reason = f"{name} uses {section.protocol[:40]}, which is not RTP over DTLS"
-    elif not section.rtcp_mux:
-        reason = f"{name} lacks a=rtcp-mux"
-    elif offer.bundle and section.mid not in offer.bundle:
-        reason = f"{name} is not in the BUNDLE group"
-    elif not offer.bundle and section is not offer.sections[0]:
-        reason = f"{name} is not bundled with the first one (a=group:BUNDLE)"
-    else:
-        wanted = ("audio/", (Codec.OPUS,)) if section.kind == "audio" else ("video/", (Codec.VP8, Codec.H264))
-        media = {pt: f for pt, f in section.formats.items() if f.codec in wanted[1]}
-        formats = {pt: f for pt, f in section.formats.items() if pt in media or f.repairs in media}
-        if not media:
-            names = ", ".join(dict.fromkeys(f.name for f in section.formats.values())) or "none"
-            reason = f"{name} offers no codec we can take ({names}); offer {' or '.join(wanted[1]).upper()}"
-    extensions = {uri: section.extensions[uri] for uri in _EXTENSIONS if uri in section.extensions}
-    return Plan(section, {} if reason else formats, extensions, reason)
-
-
-def answer(
-    offer: Offer,
-    plans: Sequence[Plan],
-    *,
-    ufrag: str,
-    pwd: str,
-    fingerprints: Sequence[tuple[str, str]],
-    setup: str,
-    candidates: Sequence[str],
-    session: int,
-    version: int,
-) -> str:
-    """The answer to `offer`: each section recvonly, inactive or refused (port 0), all on one transport."""
-    bundled = " ".join(p.section.mid for p in plans if not p.refused)
-    lines = ["v=0", f"o=- {session} {version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
-    if offer.bundle:
-        lines.append(f"a=group:BUNDLE {bundled}")
-    if offer.mixed:
-        lines.append("a=extmap-allow-mixed")
-    lines.append("a=msid-semantic: WMS")
-    for p in plans:
-        section = p.section
-        numbers = " ".join(map(str, p.formats)) or " ".join(section.offered)
-        lines += [
-            f"m={section.kind} {0 if p.refused else 9} {section.protocol} {numbers}",
-            "c=IN IP4 0.0.0.0",
-            f"a=ice-ufrag:{ufrag}",
-            f"a=ice-pwd:{pwd}",
-            *(f"a=fingerprint:{algorithm} {value}" for algorithm, value in fingerprints),
-            f"a=setup:{setup}",
-            f"a=mid:{section.mid}",
-        ]
-        if section.kind in ("audio", "video"):
-            lines.append("a=recvonly" if p.receiving else "a=inactive")
-            lines += ["a=rtcp-mux", "a=rtcp-rsize"] if section.reduced_size else ["a=rtcp-mux"]
-        if not p.refused:
-            lines += [f"a=extmap:{number} {uri}" for uri, number in p.extensions.items()]
-            for chosen in p.formats.values():
-                lines += _format_lines(chosen)
-        # In every section, refused ones too: some offerers read only the first, others only the last.
-        lines += [f"a=candidate:{candidate}" for candidate in candidates]
-        lines.append("a=end-of-candidates")
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _format_lines(chosen: Format) -> list[str]:
-    number = chosen.payload_type
-    channels = f"/{chosen.channels}" if chosen.channels > 1 else ""
-    lines = [f"a=rtpmap:{number} {chosen.name}/{chosen.clock_rate}{channels}"]
-    fmtp = chosen.fmtp
-    if chosen.codec is Codec.OPUS:
-        # What we would like to be sent: stereo where there is stereo, and redundancy against loss.
-        fmtp = "minptime=10;useinbandfec=1;stereo=1"
-    elif chosen.codec is Codec.H264:
-        fmtp = ";".join(f"{k}={v}" for k, v in chosen.parameters.items() if k != "sprop-parameter-sets")
-    if chosen.codec in (Codec.VP8, Codec.H264) and "transport-cc" in chosen.feedback:
-        # libwebrtc begins at 300 kbit/s unless told; where that is too much, our feedback says so within 100 ms.
-        fmtp = ";".join(filter(None, (fmtp, f"x-google-start-bitrate={_START_KBITS}")))
-    if fmtp:
-        lines.append(f"a=fmtp:{number} {fmtp}")
-    return lines + [f"a=rtcp-fb:{number} {name}" for name in _FEEDBACK if name in chosen.feedback]

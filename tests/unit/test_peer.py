@@ -9,7 +9,7 @@ import pytest
 
 from egress.model.errors import EndOfTrack, RequestError
 from egress.model.media import Codec
-from egress.rooms import rtcp, sdp
+from egress.rooms import negotiation, rtcp
 from egress.rooms.peer import PeerConnection
 from egress.rooms.receiver import ReceivedTrack
 from tests.unit.test_depayload import KEY, vp8
@@ -59,7 +59,7 @@ async def test_a_bad_offer_changes_nothing_and_a_good_one_may_follow(bench: Benc
 
 
 async def test_media_is_routed_by_ssrc_then_mid_then_payload_type(bench: Bench) -> None:
-    second = [*VP8[:6], "a=mid:w", *VP8[7:16], "a=extmap:4 " + sdp.MID]
+    second = [*VP8[:6], "a=mid:w", *VP8[7:16], "a=extmap:4 " + negotiation.MID]
     await bench.peer.answer(offer(VP8, second))
     first, other = bench.tracks
     bench.rtp(11)

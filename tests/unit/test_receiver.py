@@ -8,10 +8,11 @@ import pytest
 
 from egress.model.errors import EndOfTrack
 from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame
-from egress.rooms import sdp
-from egress.rooms.receiver import AUDIO_FRAMES, VIDEO_FRAMES, FrameQueue, ReceivedTrack
+from egress.rooms.framequeue import AUDIO_FRAMES, VIDEO_FRAMES, FrameQueue
+from egress.rooms.negotiation import ORIENTATION, Plan
+from egress.rooms.receiver import ReceivedTrack
 from egress.rooms.rtp import RtpPacket
-from egress.rooms.sdp import Format, Plan, Section
+from egress.rooms.sdp import Format, Section
 from tests.unit.test_depayload import DELTA, KEY, vp8
 
 NACKING = ("nack", "nack pli")
@@ -28,7 +29,7 @@ def plan(
     formats = VIDEO if kind == "video" else AUDIO
     fid = {8: 7} if repairs is None else repairs
     section = Section(kind, "m", 9, "", (), "sendonly", formats, {}, ssrcs, fid, "s t", True, True, False)
-    return Plan(section, formats, {sdp.ORIENTATION: 3})
+    return Plan(section, formats, {ORIENTATION: 3})
 
 
 class Sender:

@@ -6,7 +6,7 @@ import pytest
 
 from egress.model.errors import RequestError
 from egress.model.media import Codec
-from egress.rooms import sdp
+from egress.rooms import negotiation, sdp
 
 HEAD = [
     "v=0",
@@ -32,8 +32,8 @@ VP8 = [
     "a=rtpmap:97 rtx/90000",
     "a=fmtp:97 apt=96",
     "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-    "a=extmap:2 " + sdp.TRANSPORT_CC,
-    "a=extmap:4/sendonly " + sdp.MID,
+    "a=extmap:2 " + negotiation.TRANSPORT_CC,
+    "a=extmap:4/sendonly " + negotiation.MID,
     "a=ssrc-group:FID 11 12",
     "a=ssrc:11 cname:x",
     "a=ssrc:12 cname:x",
@@ -51,9 +51,9 @@ def offer(*sections: list[str], bundle: bool = True) -> str:
 
 def answer(text: str) -> str:
     found = sdp.read(text)
-    return sdp.answer(
+    return negotiation.answer(
         found,
-        sdp.plan(found),
+        negotiation.plan(found),
         ufrag="uuuu",
         pwd="q" * 22,
         fingerprints=[("sha-256", "CD:EF")],
@@ -71,7 +71,7 @@ def test_an_offer_is_read_whole() -> None:
     assert found.transport.candidates == ("1 1 udp 1 192.0.2.9 5000 typ host",)
     assert audio.formats[111].codec is Codec.OPUS
     assert video.formats[97].repairs == 96 and video.repairs == {12: 11} and video.ssrcs == (11, 12)
-    assert video.extensions[sdp.MID] == 4
+    assert video.extensions[negotiation.MID] == 4
 
 
 def test_the_answer_takes_what_we_can_receive_and_neither_remb_nor_abs_send_time() -> None:
@@ -87,7 +87,7 @@ def test_a_section_with_a_codec_we_lack_is_refused_and_the_others_go_on() -> Non
     text = answer(offer(AUDIO, AV1, VP8, DATA))
     assert re.findall(r"m=(\w+) (\d+)", text) == [("audio", "9"), ("video", "0"), ("video", "9"), ("application", "0")]
     assert "a=group:BUNDLE a v" in text
-    refused = [p.refused for p in sdp.plan(sdp.read(offer(AUDIO, AV1, VP8, DATA))) if p.refused]
+    refused = [p.refused for p in negotiation.plan(sdp.read(offer(AUDIO, AV1, VP8, DATA))) if p.refused]
     assert "AV1" in refused[0] and "w" in refused[0]
 
 
@@ -110,7 +110,7 @@ def test_h264_is_taken_from_baseline_to_high_in_both_modes(parameters: str, take
     if parameters:
         section.append(f"a=fmtp:96 {parameters}")
     found = sdp.read(offer(AUDIO, section))
-    assert (sdp.plan(found)[1].refused == "") is taken
+    assert (negotiation.plan(found)[1].refused == "") is taken
 
 
 def test_h264_parameters_are_answered_as_offered() -> None:
@@ -133,12 +133,12 @@ def test_directions_we_do_not_receive_on_are_answered_inactive() -> None:
 
 def test_a_disabled_section_is_refused_but_bundle_only_is_not() -> None:
     disabled = [VP8[0].replace(" 9 ", " 0 "), *VP8[1:]]
-    assert sdp.plan(sdp.read(offer(AUDIO, disabled)))[1].refused
-    assert not sdp.plan(sdp.read(offer(AUDIO, [*disabled, "a=bundle-only"])))[1].refused
+    assert negotiation.plan(sdp.read(offer(AUDIO, disabled)))[1].refused
+    assert not negotiation.plan(sdp.read(offer(AUDIO, [*disabled, "a=bundle-only"])))[1].refused
 
 
 def test_without_bundle_only_the_first_section_is_taken() -> None:
-    plans = sdp.plan(sdp.read(offer(AUDIO, VP8, bundle=False)))
+    plans = negotiation.plan(sdp.read(offer(AUDIO, VP8, bundle=False)))
     assert not plans[0].refused and "BUNDLE" in plans[1].refused
     assert "BUNDLE" not in answer(offer(AUDIO, VP8, bundle=False))
 
@@ -183,14 +183,14 @@ GOOD = offer(AUDIO, VP8)
 )
 def test_a_bad_offer_is_refused_saying_what_is_wrong(text: str, says: str) -> None:
     with pytest.raises(RequestError, match=re.escape(says)) as caught:
-        sdp.plan(sdp.read(text))
+        negotiation.plan(sdp.read(text))
     assert caught.value.problems[0][0] == "sdp"
 
 
 def test_every_cut_of_an_offer_is_read_or_refused_but_never_fails_otherwise() -> None:
     for end in range(0, len(GOOD), 7):
         try:
-            sdp.plan(sdp.read(GOOD[:end]))
+            negotiation.plan(sdp.read(GOOD[:end]))
         except RequestError:
             continue
 
