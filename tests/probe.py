@@ -82,6 +82,12 @@ def probe(
             return world.expect(who, "audio" if kind == "audio" else "video", beat + shift)
         return Expect.REQUIRED if beat >= first + _SETTLE else Expect.OPTIONAL
 
+    def timed(who: int, kind: str) -> dict[int, float]:
+        """The events whose timing is judged: not those of the moment after someone came or a mute ended."""
+        events = (beep_at if kind == "audio" else flash_at).get(who)
+        at = events.at if events else {}
+        return {beat: now for beat, now in at.items() if expected(who, kind, beat) is not Expect.OPTIONAL}
+
     people = []
     for who in everyone:
         required = present = forbidden = 0
@@ -97,8 +103,9 @@ def probe(
                 if kind == "video" and expect is Expect.REQUIRED:
                     shown.append(beat)
         audio, video = beep_at.get(who), flash_at.get(who)
-        both = sorted(set(audio.at) & set(video.at)) if audio and video else []
-        offsets = [video.at[beat] - audio.at[beat] for beat in both] if audio and video else []
+        steady = {kind: timed(who, kind) for kind in ("audio", "video")}
+        both = sorted(set(steady["audio"]) & set(steady["video"]))
+        offsets = [steady["video"][beat] - steady["audio"][beat] for beat in both]
         whole = [b for b in shown if b + 1 in shown]
         per_second = [distinct(watched, who, b + phase, b + phase + 1) for b in whole] if watched else []
         people.append(
@@ -119,8 +126,8 @@ def probe(
                 forbidden=forbidden,
                 offset_median=_median(offsets),
                 offset_p95=_p95([abs(x) for x in offsets]),
-                beep_cadence_p95=_cadence(audio),
-                flash_cadence_p95=_cadence(video),
+                beep_cadence_p95=_cadence(steady["audio"]),
+                flash_cadence_p95=_cadence(steady["video"]),
                 distinct_mean=float(np.mean(per_second)) if per_second else None,
                 distinct_least=min(per_second, default=None),
                 freeze=max((longest_freeze(watched, who, b + phase, b + phase + 1.5) for b in whole), default=None)
@@ -131,8 +138,8 @@ def probe(
     return Report(
         location=str(location),
         people=tuple(people),
-        beep_spread_p95=_spread(beep_at),
-        flash_spread_p95=_spread(flash_at),
+        beep_spread_p95=_spread([timed(who, "audio") for who in everyone]),
+        flash_spread_p95=_spread([timed(who, "video") for who in everyone]),
         arrangements=tuple((watched.time(frame), count) for frame, count in watched.arrangements) if watched else (),
         metadata=_metadata(location, options),
         **_video_facts(watched),
@@ -174,19 +181,17 @@ def _p95(values: list[float]) -> float | None:
     return float(np.percentile(values, 95)) if values else None
 
 
-def _cadence(events: _Events | None) -> float | None:
-    if events is None:
-        return None
-    return _p95([abs(at - events.at[beat - 1] - 1) for beat, at in events.at.items() if beat - 1 in events.at])
+def _cadence(at: dict[int, float]) -> float | None:
+    return _p95([abs(now - at[beat - 1] - 1) for beat, now in at.items() if beat - 1 in at])
 
 
-def _spread(events: dict[int, _Events]) -> float | None:
+def _spread(everyones: list[dict[int, float]]) -> float | None:
     """p95 over the beats of how far apart the participants' events of one beat lie."""
     spreads = []
-    for beat in {beat for one in events.values() for beat in one.at}:
-        at = [one.at[beat] for one in events.values() if beat in one.at]
-        if len(at) > 1:
-            spreads.append(max(at) - min(at))
+    for beat in {beat for at in everyones for beat in at}:
+        together = [at[beat] for at in everyones if beat in at]
+        if len(together) > 1:
+            spreads.append(max(together) - min(together))
     return _p95(spreads)
 
 
