@@ -101,7 +101,11 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
         finally:
             await ingest.close()
 
-    return Starlette(
+    def stopping() -> None:
+        for origin in origins.values():
+            origin.silence()
+
+    app = Starlette(
         routes=[
             Route("/health", health),
             Route("/whip/{room}", ingest.endpoint, methods=["POST", "OPTIONS"]),
@@ -115,3 +119,5 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
         middleware=[Middleware(_Guard)],
         lifespan=lifespan,
     )
+    app.state.stopping = stopping
+    return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 
 import uvicorn
@@ -17,6 +17,8 @@ _BACKLOG = 1024
 
 
 class _Server(uvicorn.Server):
+    stopping: Callable[[], None] | None = None
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         # The program around decides what a signal means; stopping this server is only a part of it.
@@ -29,12 +31,18 @@ class _Server(uvicorn.Server):
             # Out of a task it would tear down the whole loop.
             raise Fault("its app refused to start") from None
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.stopping is not None:
+            self.stopping()
+        await super().shutdown(sockets)
+
 
 class WebServer:
     """Serves one ASGI app for the length of the context; `port` 0 takes a free one.
 
     Entering raises RequestError when the address can not be had. Leaving stops at once to accept, gives requests in
-    flight `grace` seconds, then cancels them.
+    flight `grace` seconds, then cancels them. A Starlette app may hold `state.stopping`, called with nothing when
+    stopping begins, to let go of requests that only wait.
     """
 
     def __init__(self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, grace: int = 2) -> None:
@@ -54,6 +62,7 @@ class WebServer:
                 timeout_graceful_shutdown=grace,
             )
         )
+        self._server.stopping = getattr(getattr(app, "state", None), "stopping", None)
         self._task: asyncio.Task[None] | None = None
 
     @property

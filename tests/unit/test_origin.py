@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from egress.web.app import create_app
 from egress.web.origin import Origin
+from egress.web.server import WebServer
 from tests.unit.test_web_playlist import live
 
 PLAYLIST = "application/vnd.apple.mpegurl"
@@ -273,6 +274,18 @@ async def test_silence_lets_everyone_go_and_promises_nothing(client: httpx.Async
     folder.origin.silence()
     assert (await reload).status_code == 200 and "CAN-BLOCK-RELOAD" not in (await reload).text
     assert (await part).status_code == 404
+
+
+async def test_a_server_that_stops_does_not_keep_viewers_waiting(folder: Folder) -> None:
+    folder.announce()
+    app = create_app(origins={"standup": folder.origin}, whip=lambda room: None)
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        # Were it not let go, the reload would end in 503 after three target durations.
+        async with WebServer(app, grace=50) as server:
+            url = f"{server.url}/live/standup/video.m3u8?_HLS_msn=3&_HLS_part=2"
+            reload = asyncio.create_task(client.get(url))
+            await folder.waiting(1)
+        assert (await reload).status_code == 200
 
 
 async def test_no_more_may_wait_than_allowed(folder: Folder) -> None:
