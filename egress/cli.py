@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument(
         "--rtmp", action="append", default=[], metavar="URL", help="also stream there; may be given more than once"
     )
+    record.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
     record.add_argument("--json", action="store_true", help="print every event as a JSON line")
     _settings_flags(record)
     record.set_defaults(run=_record)

@@ -104,6 +104,8 @@ class Foreground:
         finally:
             run.kill("its parent is done with it")
             self._run = None
+            for origin in self._origins.values():
+                origin.silence()
             if company is not None:
                 company.cancel()
                 await asyncio.gather(company, return_exceptions=True)

@@ -35,6 +35,7 @@ def make_order(
     renamed: Mapping[str, str] | None = None,
     layout: str | None = None,
     manifest: str | None = None,
+    overwrite: bool = False,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
@@ -62,6 +63,8 @@ def make_order(
     name = places.room_name(room)
     known = places.values(room=name, job=job, pipeline=document.name, started=now)
     resolved = targets.resolve(document, known, root)
+    if not overwrite:
+        check_free(resolved)
     return JobOrder(
         id=job,
         room=room,
@@ -73,6 +76,7 @@ def make_order(
         whip_token=whip_token,
         reorder=reorder,
         log_level=log_level,
+        overwrite=overwrite,
     )
 
 
@@ -101,3 +105,19 @@ def manifest_of(pipeline: Pipeline, root: Path, job: str) -> Path:
         if not isinstance(sink, RtmpDoc):
             return Path(sink.to).with_suffix(".manifest.json")
     return root / f"{job}.manifest.json"
+
+
+def check_free(pipeline: Pipeline) -> None:
+    """Refuse outputs that are there already; raises RequestError naming each."""
+    taken = []
+    for index, sink in enumerate(pipeline.sinks):
+        if isinstance(sink, RtmpDoc):
+            continue
+        place = Path(sink.to) / "index.m3u8" if isinstance(sink, HlsDoc) else Path(sink.to)
+        if place.exists():
+            taken.append(
+                (f"sinks[{index}].to", f"{place} exists; remove it, use {{started}} in the name, or --overwrite")
+            )
+    if taken:
+        listing = "".join(f"\n  {path}: {message}" for path, message in taken)
+        raise RequestError(f"pipeline {pipeline.name}: outputs exist already{listing}", tuple(taken))

@@ -46,6 +46,7 @@ class Outlets:
                 folder=folder,
                 to=doc.to,
                 announce=announce,
+                options={"overwrite": "yes"} if order.overwrite else {},
             )
             sink = registry.load("sinks", doc.kind)(doc, context)
             shown = redact_url(doc.to) if isinstance(doc, RtmpDoc) else doc.to

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
         manifest="manifest.json",
+        overwrite=True,
     )
     job = Foreground(
         order,

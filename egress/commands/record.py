@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         whip_token=settings.whip_token.reveal() if settings.whip_token else None,
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
+        overwrite=arguments.overwrite,
     )
     job = Foreground(order, on_event=_printer(arguments.json), listen=listen)
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)

@@ -25,6 +25,7 @@ class JobOrder(BaseModel):
     manifest: str = Field(description="Absolute path the manifest is written to when everything else is done.")
     seconds: float | None = Field(None, gt=0, description="End after this much of the programme.")
     whip_token: str | None = Field(None, description="Secret: publishers of a local room must present it.")
+    overwrite: bool = Field(False, description="Replace outputs that are there already.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 

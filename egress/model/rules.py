@@ -137,13 +137,6 @@ def _sink(p: Pipeline, path: str, sink: SinkDoc) -> Iterator[Finding]:
 
 def _mp4(p: Pipeline, path: str, sink: Mp4Doc) -> Iterator[Finding]:
     yield from _range(f"{path}.fragment", sink.fragment, (200 * MILLISECOND, 60 * SECOND))
-    if p.video is not None and 0 < sink.fragment < p.video.keyframe:
-        keyframe = duration_text(p.video.keyframe)
-        message = (
-            f"{duration_text(sink.fragment)} cannot be kept: fragments begin at keyframes, and those are {keyframe} "
-            f"apart; set fragment: {keyframe}, or video.keyframe: {duration_text(sink.fragment)}"
-        )
-        yield _found(f"{path}.fragment", message, "video.keyframe")
 
 
 def _hls(p: Pipeline, path: str, sink: HlsDoc) -> Iterator[Finding]:

@@ -185,7 +185,10 @@ class HlsSink(Sink):
                     raise
 
     def _end(self) -> Sequence[Artifact]:
-        if self._presentation is None or not any(listing.segments for listing in self._listings().values()):
+        if self._presentation is None:
+            # Never opened: whatever is in the folder is another job's.
+            return ()
+        if not any(listing.segments for listing in self._listings().values()):
             _clear(self._to)
             return ()
         for rendition in self._renditions.values():

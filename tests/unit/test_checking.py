@@ -136,7 +136,6 @@ def test_an_ordinary_alias_is_fine() -> None:
         (with_video(keyframe="0s"), "video.keyframe", "use 200ms to 10s"),
         (with_video(keyframe="1990ms"), "video.keyframe", "59.70 pictures at 30 per second"),
         (with_video(fps="30000/1001"), "video.keyframe", "or 2002ms"),
-        (with_video(keyframe="4s"), "sinks[0].fragment", "set fragment: 4s, or video.keyframe: 2s"),
         (with_video(preset="fastest"), "video.preset", "ultrafast, superfast"),
         (with_video(profile="highest"), "video.profile", "baseline, main or high"),
         (GOOD + "video: 3\n", "video", "must be a mapping with keys bitrate"),

@@ -318,3 +318,16 @@ except DestinationError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode in (0, -9), done.stderr
     return done.stdout
+
+
+def test_a_refused_folder_keeps_the_stream_that_was_in_it(tmp_path: Path) -> None:
+    there = tmp_path / "live"
+    (there / "video").mkdir(parents=True)
+    (there / "index.m3u8").write_text("#EXTM3U\n")
+    (there / "video" / "seg-0.m4s").write_bytes(b"recording")
+    sink = HlsSink(DOC, context(tmp_path / "spool", there, lambda event: None))
+    with pytest.raises(DestinationError, match="holds a stream already"):
+        sink.open(())
+    assert sink.abort() == ()
+    assert (there / "video" / "seg-0.m4s").read_bytes() == b"recording"
+    assert (there / "index.m3u8").is_file()
