@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.1
 _FAST_TICK = 0.01
+_STALL = 0.03
+_MOST_STALLS = 5
 _FIRST_RTT: Nanos = 60 * MILLISECOND
 _UNHEARD: Nanos = 5 * SECOND
 _MOST_ROUTES = 1024
@@ -67,6 +69,8 @@ class PeerConnection:
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fast: asyncio.TimerHandle | None = None
+        self._fast_due = 0.0
+        self._stalls = 0
         self._report_at: Nanos = 0
         self._state = "new"
         self._closed = False
@@ -229,7 +233,7 @@ class PeerConnection:
             return
         track.handle(packet)
         if self._fast is None and track.restless:
-            self._fast = self._loop.call_later(_FAST_TICK / 2, self._fast_tick)
+            self._hurry(_FAST_TICK / 2)
 
     def _route(self, packet: RtpPacket) -> ReceivedTrack | None:
         """The track of an SSRC that no offer named: by its MID, else by a payload type only one track has."""
@@ -267,25 +271,33 @@ class PeerConnection:
         """Ask the sender for a keyframe (Feedback)."""
         self._transport.send_rtcp(rtcp.pli(self._ssrc, ssrc))
 
-    def _fast_tick(self) -> None:
+    def _hurry(self, seconds: float) -> None:
+        self._fast_due = self._loop.time() + seconds
+        self._fast = self._loop.call_at(self._fast_due, self._repair)
+
+    def _repair(self) -> None:
         self._fast = None
+        if self._loop.time() - self._fast_due > _STALL and self._stalls < _MOST_STALLS:
+            # The loop itself stood still: what seems to be missing may wait in the socket, so look there first.
+            self._stalls += 1
+            self._hurry(_FAST_TICK)
+            return
+        self._stalls = 0
         now, rtt = monotonic(), self._transport.rtt or _FIRST_RTT
-        restless = False
-        for track in self._tracks.values():
-            if track.restless:
-                track.tick(now, rtt)
-                restless = restless or track.restless
-        if restless:
-            self._fast = self._loop.call_later(_FAST_TICK, self._fast_tick)
+        restless = [track for track in self._tracks.values() if track.restless]
+        for track in restless:
+            track.repair(now, rtt)
+        if any(track.restless for track in restless):
+            self._hurry(_FAST_TICK)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(_TICK, self._tick)
         if self._state not in ("connected", "disconnected"):
             return
-        now, rtt = monotonic(), self._transport.rtt or _FIRST_RTT
+        now = monotonic()
         tracks = list(self._tracks.values())
         for track in tracks:
-            track.tick(now, rtt)
+            track.tick(now)
         if self._arrivals_id:
             media = next((track.ssrc for track in tracks if track.ssrc is not None), 0)
             for packet in self._arrivals.feedback(media):

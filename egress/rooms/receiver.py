@@ -91,7 +91,7 @@ class ReceivedTrack:
 
     @property
     def restless(self) -> bool:
-        """Whether packets are missing, so that `tick` should be called soon."""
+        """Whether packets are missing, so that `repair` should be called soon."""
         return self._stream is not None and self._stream.holes
 
     async def recv(self) -> EncodedFrame:
@@ -232,21 +232,25 @@ class ReceivedTrack:
         if self._stream is not None and ssrc == self._stream.ssrc and self.active:
             self._set_active(False)
 
-    def tick(self, now: Nanos, rtt: Nanos) -> None:
-        """Do what is due: give up, ask again, notice silence. Called often while `restless`, else now and then."""
+    def repair(self, now: Nanos, rtt: Nanos) -> None:
+        """Give up what has been missing too long, ask again for the rest; to be called often while `restless`."""
         stream = self._stream
         if stream is None or self.ended:
             return
         self._now = now
         try:
-            if stream.holes:
-                stream.expire(now)
-                if self._asks and (missing := stream.to_ask(now, rtt)):
-                    self._nacks += 1
-                    self._feedback.nack(stream.ssrc, missing)
+            stream.expire(now)
+            if self._asks and (missing := stream.to_ask(now, rtt)):
+                self._nacks += 1
+                self._feedback.nack(stream.ssrc, missing)
         except Exception:
             self._errors += 1
             _log.exception("track %s: missing packets could not be dealt with", self.mid)
+
+    def tick(self, now: Nanos) -> None:
+        """Notice silence, and ask again for a keyframe that has not come; to be called now and then."""
+        if self._stream is None or self.ended:
+            return
         if self.active and now - self._last_packet > self._silence:
             self._set_active(False)
         if self._key_wanted and self.active and now - self._pli_at >= self._pli_wait:

@@ -162,7 +162,8 @@ async def test_reordering_and_jitter_lose_nothing() -> None:
     async with call(Link(reorder=0.05, jitter=0.05)) as made:
         await made.until(lambda: len(made.of("video")[0].frames) >= 150)
     for taker in made.takers:
-        assert not any(frame.gap for frame in taker.frames)
+        # The very first frame may be cut where the first packet to come was not the first one sent.
+        assert not any(frame.gap for frame in taker.frames[1:]) and taker.track.stats()["lost"] == 0
         assert [frame.rtp for frame in taker.frames] == sorted(frame.rtp for frame in taker.frames)
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -114,6 +116,32 @@ async def test_sixty_tracks_in_one_offer_are_taken(bench: Bench) -> None:
     for index in range(60):
         bench.rtp(1000 + index, 111, payload=b"\xfcabc")
     assert [t.stats()["packets"] for t in bench.tracks] == [1] * 60
+
+
+async def test_packets_that_wait_in_the_socket_while_the_loop_stands_still_are_not_lost() -> None:
+    bench = Bench(hold=50_000_000)
+    await bench.peer.answer(GOOD)
+    candidates = bench.peer._transport._connection.local_candidates
+    here = next((c.host, c.port) for c in candidates if ":" not in c.host)
+    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bench.peer._transport._media = lambda data, at: bench.peer._rtp(data, at)  # type: ignore[method-assign]
+    head = struct.Struct("!BBHLL")
+    for sequence in (1, 3):
+        stranger.sendto(head.pack(0x80, 0xE0, sequence, sequence, 11) + vp8(KEY), here)
+    async with asyncio.timeout(5):
+        while not bench.tracks[1].restless:
+            await asyncio.sleep(0)
+    for _ in range(40):
+        stranger.sendto(b"\xff", here)
+    stranger.sendto(head.pack(0x80, 0xE0, 2, 2, 11) + vp8(KEY), here)
+    time.sleep(0.2)  # noqa: ASYNC251
+    async with asyncio.timeout(5):
+        while bench.tracks[1].restless:
+            await asyncio.sleep(0.01)
+    stats = bench.tracks[1].stats()
+    assert (stats["lost"], stats["frames"]) == (0, 3)
+    stranger.close()
+    await bench.peer.close()
 
 
 async def test_garbage_is_counted_and_harms_nothing(bench: Bench) -> None:

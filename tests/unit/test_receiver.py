@@ -64,6 +64,10 @@ class Bench:
         payload = vp8(KEY if wanted else DELTA)
         self.track.handle(RtpPacket(96, index & 0xFFFF, index * 3000, ssrc, payload, marker=True, arrived=arrived))
 
+    def tick(self, at: int, rtt: int = 20 * MILLISECOND) -> None:
+        self.track.repair(at, rtt)
+        self.track.tick(at)
+
     async def frames(self) -> list[EncodedFrame]:
         return [await self.track.recv() for _ in range(self.track.stats()["waiting"])]
 
@@ -118,7 +122,7 @@ async def test_a_lost_packet_is_asked_for_and_its_repair_taken_from_rtx() -> Non
     bench = Bench()
     bench.video(0)
     bench.video(2)
-    bench.track.tick(2 * SECOND // 30 + MILLISECOND, 20 * MILLISECOND)
+    bench.tick(2 * SECOND // 30 + MILLISECOND, 20 * MILLISECOND)
     assert bench.sender.nacks == [(7, [1])] and bench.track.restless
     bench.track.handle(RtpPacket(97, 500, 3000, 8, b"\0\1" + vp8(DELTA), marker=True, arrived=80 * MILLISECOND))
     assert [f.rtp for f in await bench.frames()] == [0, 3000, 6000]
@@ -142,7 +146,7 @@ async def test_giving_up_asks_for_a_keyframe_again_and_again_until_one_comes() -
     bench.video(0, at=0)
     bench.video(2, at=70 * MILLISECOND)
     for at in range(80, 4000, 10):
-        bench.track.tick(at * MILLISECOND, 20 * MILLISECOND)
+        bench.tick(at * MILLISECOND, 20 * MILLISECOND)
         if at % 500 == 0:
             bench.video(2 + at // 500, key=False, at=at * MILLISECOND)
     assert [f.gap for f in (await bench.frames())[:3]] == [False, True, False]
@@ -150,7 +154,7 @@ async def test_giving_up_asks_for_a_keyframe_again_and_again_until_one_comes() -
     bench.video(10, key=True, at=4000 * MILLISECOND)
     count = len(bench.sender.plis)
     for at in range(4000, 5500, 100):
-        bench.track.tick(at * MILLISECOND, 20 * MILLISECOND)
+        bench.tick(at * MILLISECOND, 20 * MILLISECOND)
     assert len(bench.sender.plis) == count
 
 
@@ -158,9 +162,9 @@ async def test_audio_is_not_asked_for_where_the_sender_offers_no_nack() -> None:
     bench = Bench("audio", ssrcs=(7,), repairs={})
     for index in (0, 2):
         bench.track.handle(RtpPacket(111, index, index * 960, 7, b"\xfcabc", arrived=index * 20 * MILLISECOND))
-    bench.track.tick(100 * MILLISECOND, 0)
+    bench.tick(100 * MILLISECOND, 0)
     assert bench.sender.nacks == [] and len(await bench.frames()) == 1
-    bench.track.tick(140 * MILLISECOND, 0)
+    bench.tick(140 * MILLISECOND, 0)
     assert [f.gap for f in await bench.frames()] == [True]
 
 
@@ -188,9 +192,9 @@ async def test_an_unannounced_ssrc_takes_over_only_once_the_old_one_is_silent() 
 async def test_silence_and_bye_make_a_track_inactive_and_packets_active_again() -> None:
     bench = Bench()
     bench.video(0, at=0)
-    bench.track.tick(SECOND, 0)
+    bench.tick(SECOND, 0)
     assert bench.activity == [True]
-    bench.track.tick(3 * SECOND, 0)
+    bench.tick(3 * SECOND, 0)
     bench.video(1, at=4 * SECOND)
     bench.track.bye(99)
     bench.track.bye(7)
