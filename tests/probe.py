@@ -39,10 +39,13 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """Beginnings of one participant's beeps or flashes, by beat: seconds in the product."""
+    """Beginnings of one participant's beeps or flashes, by beat: seconds in the product.
+
+    `doubled` are beats that had another one.
+    """
 
     at: dict[int, float]
-    extra: int
+    doubled: tuple[int, ...]
 
 
 def probe(
@@ -115,12 +118,14 @@ def probe(
                 beeps=len(audio.at) if audio else None,
                 flashes=len(video.at) if video else None,
                 damaged=sum(
-                    not 0.08 <= b.length <= 0.12
-                    for b in heard.get(who, ())
-                    if expected(who, "audio", round(b.at - phase)) is Expect.REQUIRED
-                )
-                + (audio.extra if audio else 0)
-                + (video.extra if video else 0),
+                    expected(who, kind, beat) is Expect.REQUIRED
+                    for kind, wrong in (
+                        ("audio", [round(b.at - phase) for b in heard.get(who, ()) if not 0.08 <= b.length <= 0.12]),
+                        ("audio", audio.doubled if audio else ()),
+                        ("video", video.doubled if video else ()),
+                    )
+                    for beat in wrong
+                ),
                 required=required,
                 present=present,
                 forbidden=forbidden,
@@ -158,10 +163,12 @@ def _phase(times: list[float]) -> float:
 
 def _by_beat(times: list[float], phase: float) -> _Events:
     found: dict[int, float] = {}
-    extra = 0
+    doubled = []
     for at in times:
-        extra += found.setdefault(round(at - phase), at) != at
-    return _Events(found, extra)
+        beat = round(at - phase)
+        if found.setdefault(beat, at) != at:
+            doubled.append(beat)
+    return _Events(found, tuple(doubled))
 
 
 def _shift(votes: Counter[int], zero: Nanos | None, at_beat_0: float) -> int:
