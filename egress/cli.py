@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--seconds", type=float, metavar="N", help="end after this much")
     record.add_argument("--listen", metavar="HOST:PORT", help="where publishers come in and viewers watch")
     record.add_argument(
-        "--rtmp", action="append", default=[], metavar="URL", help="also stream there; may be given more than once"
+        "--rtmp",
+        action="append",
+        default=[],
+        metavar="URL|@FILE",
+        help="also stream there; @FILE holds one address a line",
     )
     record.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
     record.add_argument("--json", action="store_true", help="print every event as a JSON line")
@@ -64,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--serve", action="store_true", help="keep a page up that plays the HLS")
     demo.add_argument("--listen", metavar="HOST:PORT", help="where to serve, default: 127.0.0.1:8080 with --serve")
     demo.add_argument(
-        "--rtmp", action="append", default=[], metavar="URL", help="also stream there; may be given more than once"
+        "--rtmp",
+        action="append",
+        default=[],
+        metavar="URL|@FILE",
+        help="also stream there; @FILE holds one address a line",
     )
     demo.add_argument("--json", action="store_true", help="print every event as a JSON line")
     _settings_flags(demo)

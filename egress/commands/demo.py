@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from egress.commands.record import DEFAULT_LISTEN, _printer, address, finish, settings_of
+from egress.commands.record import DEFAULT_LISTEN, _printer, address, addresses, finish, settings_of
 from egress.foreground import Ending, Foreground
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.out,
         spool=settings.spool,
         seconds=arguments.seconds,
-        streams=arguments.rtmp,
+        streams=addresses(arguments.rtmp),
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from egress.foreground import Ending, Foreground
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.to,
         spool=settings.spool,
         seconds=arguments.seconds,
-        streams=arguments.rtmp,
+        streams=addresses(arguments.rtmp),
         whip_token=settings.whip_token.reveal() if settings.whip_token else None,
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
@@ -58,6 +60,27 @@ def address(text: str | None) -> tuple[str, int] | None:
             (("listen", "is not HOST:PORT; write it like 127.0.0.1:8080"),),
         )
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def addresses(given: Sequence[str]) -> tuple[str, ...]:
+    """The external streams asked for; `@FILE` (`@-` is standard input) stands for the addresses in it, one a line.
+
+    A stream's address is its secret, and a command line is there for every user of the machine to read.
+    """
+    found: list[str] = []
+    for text in given:
+        if not text.startswith("@"):
+            found.append(text)
+            continue
+        try:
+            lines = (sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")).splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is not text"
+            raise RequestError(
+                f"--rtmp {text}: {why}; name a file with an address a line", (("rtmp", str(why)),)
+            ) from None
+        found += [line.strip() for line in lines if line.strip()]
+    return tuple(found)
 
 
 def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:

@@ -1,0 +1,76 @@
+import io
+
+import pytest
+
+from egress.cli import BAD_INPUT, main
+from egress.commands.record import address, addresses
+from egress.model.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("[::1]:0", ("::1", 0)),
+        (":9000", ("127.0.0.1", 9000)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_listening_addresses(text, found):
+    assert address(text) == found
+
+
+@pytest.mark.parametrize("text", ["abc", "host:", "host:99999", "8080"])
+def test_a_wrong_listening_address_shows_a_right_one(text):
+    with pytest.raises(RequestError, match=r"127\.0\.0\.1:8080"):
+        address(text)
+
+
+def test_stream_addresses_come_from_files_and_standard_input(tmp_path, monkeypatch):
+    (tmp_path / "keys").write_text("rtmp://a/live/one\n\n  rtmp://b/live/two  \n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("rtmp://c/live/three\n"))
+    found = addresses(["rtmp://d/live/four", f"@{tmp_path / 'keys'}", "@-"])
+    assert found == ("rtmp://d/live/four", "rtmp://a/live/one", "rtmp://b/live/two", "rtmp://c/live/three")
+
+
+def test_a_missing_address_file_is_named(tmp_path):
+    with pytest.raises(RequestError, match="nothing-here"):
+        addresses([f"@{tmp_path / 'nothing-here'}"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["record", "zoom:x"], "local:"),
+        (["record", "local:x", "--pipeline", "nope"], "record-grid"),
+        (["record", "local:x", "--listen", "here"], "HOST:PORT"),
+        (["record", "local:x", "--seconds", "-1"], "--seconds"),
+        (["demo", "--participants", "0"], "1 to 49"),
+        (["demo", "--layout", "gird"], "grid"),
+        (["recover", "no-such-folder"], "no-such-folder"),
+        (["check", "no-such-file.yaml"], "no-such-file.yaml"),
+    ],
+)
+def test_bad_input_is_refused_in_words_before_anything_starts(tmp_path, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EGRESS_SPOOL", str(tmp_path / "spool"))
+    assert main(words) == BAD_INPUT
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_says_what_a_good_pipeline_makes(tmp_path, capsys):
+    path = tmp_path / "good.yaml"
+    path.write_text("name: good\nsinks:\n  - {kind: mp4, to: a.mp4}\n")
+    assert main(["check", str(path)]) == 0
+    assert "mp4" in capsys.readouterr().out
+
+
+def test_check_lists_every_problem(tmp_path, capsys):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: bad\nvideo: {fps: 0, size: 1281x0}\nsinks:\n  - {kind: mp4, to: ../a.mp4, colour: red}\n")
+    assert main(["check", str(path)]) == BAD_INPUT
+    said = capsys.readouterr().err
+    for field in ("video.fps", "video.size", "sinks[0].to", "sinks[0].colour"):
+        assert field in said
