@@ -13,8 +13,7 @@ import av
 import pytest
 
 from egress.model.media import SECOND
-from tests.recording import recording
-from tests.verdict import Bars
+from tests.recording import UNHURRIED, recording
 from tests.world import World
 
 FRAGMENT = 2.0
@@ -81,7 +80,7 @@ async def test_a_killed_recording_plays_at_once_and_is_made_whole(tmp_path, whol
         assert not any(job.spool.iterdir())
         for product in (mp4, playlist.with_name("index.m3u8")):
             report = await job.judge(product, world, cast)
-            assert not report.violations(Bars()), report.table()
+            assert not report.violations(UNHURRIED), report.table()
 
 
 async def test_recovery_leaves_a_job_that_is_still_running_alone(tmp_path):

@@ -6,9 +6,8 @@ import json
 
 import psutil
 
-from tests.recording import recording
+from tests.recording import UNHURRIED, recording
 from tests.rtmp_server import NginxRtmp, refusing_port, silent_server
-from tests.verdict import Bars
 from tests.world import World
 
 KEY = "canary-58c1d2-9930"
@@ -49,10 +48,9 @@ async def test_good_and_bad_servers_at_once(tmp_path, component):
         assert KEY not in canaries
         assert not [path for path in tmp_path.glob("out/**/*.json") if KEY in path.read_text()]
         (recorded,) = good.recordings(KEY)
-        bars = Bars(freeze=0.1)
         for product in (job.artifact("mp4"), job.artifact("hls"), recorded):
             report = await job.judge(product, world, cast)
-            assert not report.violations(bars), report.table()
+            assert not report.violations(UNHURRIED), report.table()
 
 
 def _traces(worker: psutil.Process) -> str:

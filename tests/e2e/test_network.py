@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.lossy_whip import lossy
-from tests.recording import recording
+from tests.recording import UNHURRIED, recording
 from tests.relay import Link
-from tests.verdict import Bars
 from tests.world import World
 
 SECONDS = 14
@@ -25,13 +26,13 @@ def network(loss=0.0, reorder=0.0, jitter=0.0, outages=()):
     ("links", "bars"),
     [
         # Sound is not sent again: a beep whose first packet is lost begins late, which no bar on lip sync means.
-        pytest.param(network(loss=0.01), Bars(freeze=0.1, distinct=28.0, damaged=None), id="1 % loss"),
+        pytest.param(network(loss=0.01), replace(UNHURRIED, damaged=None), id="1 % loss"),
         pytest.param(
             network(loss=0.05),
-            Bars(freeze=0.5, distinct=28.0, damaged=None, offset_p95=None, spread_p95=None, cadence_p95=None),
+            replace(UNHURRIED, damaged=None, offset_p95=None, spread_p95=None, cadence_p95=None),
             id="5 % loss",
         ),
-        pytest.param(network(jitter=0.05, reorder=0.02), Bars(freeze=0.1, distinct=28.0), id="50 ms jitter"),
+        pytest.param(network(jitter=0.05, reorder=0.02), UNHURRIED, id="50 ms jitter"),
     ],
 )
 async def test_loss_and_disorder_do_not_show(tmp_path, links, bars):
@@ -59,4 +60,4 @@ async def test_an_outage_harms_nobody_else_and_ends_in_step(tmp_path):
             assert await cast.finished() == 0
         assert await job.stop() == 0, job.ending
     report = await job.judge(job.artifact("mp4"), world_as_seen, cast)
-    assert not report.violations(Bars(damaged=None)), report.table()
+    assert not report.violations(replace(UNHURRIED, damaged=None)), report.table()

@@ -14,7 +14,9 @@ def test_durations_are_exact_nanoseconds(text, nanos):
     assert duration(duration_text(nanos)) == nanos
 
 
-@pytest.mark.parametrize(("text", "bits"), [("3M", 3_000_000), ("128k", 128_000), (96_000, 96_000), ("2.5M", 2_500_000)])
+@pytest.mark.parametrize(
+    ("text", "bits"), [("3M", 3_000_000), ("128k", 128_000), (96_000, 96_000), ("2.5M", 2_500_000)]
+)
 def test_bitrates_are_bits_per_second(text, bits):
     assert bitrate(text) == bits
     assert bitrate(bitrate_text(bits)) == bits
