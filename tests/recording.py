@@ -23,7 +23,7 @@ Event = dict[str, Any]
 
 ROOM = "local:stage"
 
-UNHURRIED = Bars(freeze=0.5, distinct=26.0)
+UNHURRIED = Bars(freeze=0.7, distinct=24.0, present=0.9, cadence_p95=0.1, offset_p95=0.1, spread_p95=0.1, damaged=None)
 """What a busy machine keeps too. How even pictures come is decided by the clock, and measured by hand in
 tests/benchmarks/bars.py."""
 
