@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     recover = commands.add_parser("recover", help="finish what died workers left in the spool")
-    recover.add_argument("where", nargs="?", type=Path, metavar="SPOOL", help="default: the configured spool")
+    recover.add_argument("where", nargs="?", type=Path, metavar="SPOOL", help="the spool, or one job's folder in it")
     recover.add_argument("--json", action="store_true", help="one JSON line a job")
     _settings_flags(recover)
     recover.set_defaults(run=_recover)
@@ -122,7 +122,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from egress import doctor
-    from egress.commands.record import settings_of
+    from egress.commands.common import settings_of
 
     findings = doctor.examine(Path(settings_of(arguments).spool))
     print(doctor.as_json(findings) if arguments.json else doctor.as_text(findings))
@@ -130,17 +130,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _recover(arguments: argparse.Namespace) -> int:
-    from egress.commands.record import settings_of
-    from egress.recovery import recover
+    from egress.commands.common import settings_of
+    from egress.recovery import recover, recover_folder
     from egress.storage.manifest import artifact_row
-    from egress.storage.spool import Spool
+    from egress.storage.spool import JobFolder, Spool
 
     root = arguments.where or Path(settings_of(arguments).spool)
     if not root.is_dir() and arguments.where is not None:
         raise RequestError(f"spool {root} is not a folder; name one, or leave it out for the default")
     failed = False
     found = False
-    for job in recover(Spool(root.absolute())):
+    one = JobFolder(root.absolute())
+    for job in recover_folder(one) if one.document.is_file() else recover(Spool(root.absolute())):
         found = True
         failed = failed or bool(job.problems)
         rows = [artifact_row(artifact) for artifact in job.artifacts]

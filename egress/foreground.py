@@ -92,6 +92,8 @@ class Foreground:
         after: Callable[[Ending], Awaitable[None]] | None,
     ) -> Ending:
         self._run = run = await WorkerRun.launch(self.order)
+        if self._interrupted.is_set():
+            run.ask_to_stop("stopped before it began")
         company = asyncio.create_task(self._accompany(beside)) if beside else None
         last: Event = {}
         try:
@@ -113,6 +115,9 @@ class Foreground:
             ending = Ending(str(last["state"]), str(last.get("reason") or ""), last)
         else:
             ending = await self._after_death(run.killed_for(status))
+        self._on_event(
+            {"type": "ended", "state": ending.state, "reason": ending.reason, "manifest": self.order.manifest}
+        )
         if after is not None:
             await after(ending)
         return ending
@@ -160,16 +165,17 @@ class Foreground:
     async def _after_death(self, why: str) -> Ending:
         """The worker died: finish what it left, in a process of its own so that the media modules stay out of here."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "egress.cli",
-            "recover",
-            str(Path(self.order.folder).parent),
-            "--json",
-            stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "egress.cli", "recover", self.order.folder, "--json", stdout=asyncio.subprocess.PIPE
         )
         out, _ = await process.communicate()
         recovered = tuple(json.loads(line) for line in out.splitlines() if line.startswith(b"{"))
-        mine = tuple(event for event in recovered if event.get("job") == self.order.id)
-        reason = f"the worker died ({why}); its recording was recovered up to that moment"
-        return Ending("failed", reason, {"type": "state", "state": "failed", "reason": reason, "blame": "us"}, mine)
+        problems = [problem for event in recovered for problem in event.get("problems", ())]
+        if process.returncode == 0 and not problems:
+            saved = "its recording was recovered up to that moment"
+        else:
+            told = "; ".join(problems) or f"egress recover ended with exit status {process.returncode}"
+            saved = f"its recording is kept in {self.order.folder}, not recovered: {told}"
+        reason = f"the worker died ({why}); {saved}"
+        return Ending(
+            "failed", reason, {"type": "state", "state": "failed", "reason": reason, "blame": "us"}, recovered
+        )

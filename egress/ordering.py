@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +12,9 @@ from pathlib import Path
 from egress import pipelines
 from egress.model import places, registry, targets
 from egress.model.errors import RequestError
+from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
 from egress.model.pipeline import HlsDoc, Pipeline, RtmpDoc
-
-MILLISECOND = 1_000_000
 
 
 def new_job_id(now: datetime) -> str:
@@ -43,8 +44,9 @@ def make_order(
     stands beside the first file.
     """
     check_room(room)
-    if seconds is not None and seconds <= 0:
-        raise RequestError("--seconds must be more than 0", (("seconds", "must be more than 0"),))
+    if seconds is not None and not 0 < seconds < math.inf:
+        message = f"--seconds must be a number of seconds above 0, not {seconds:g}"
+        raise RequestError(message, (("seconds", message),))
     now = datetime.now(UTC)
     job = new_job_id(now)
     document = pipelines.load(pipeline)
@@ -65,6 +67,8 @@ def make_order(
     resolved = targets.resolve(document, known, root)
     if not overwrite:
         check_free(resolved)
+    check_writable("--to", root)
+    check_writable("--spool", spool)
     return JobOrder(
         id=job,
         room=room,
@@ -121,3 +125,14 @@ def check_free(pipeline: Pipeline) -> None:
     if taken:
         listing = "".join(f"\n  {path}: {message}" for path, message in taken)
         raise RequestError(f"pipeline {pipeline.name}: outputs exist already{listing}", tuple(taken))
+
+
+def check_writable(flag: str, folder: Path) -> None:
+    """Make sure that files can be made in a folder, by making one; raises RequestError naming the flag and why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b".")
+    except OSError as error:
+        message = f"{flag} {folder}: {error.strerror or error}; name a folder that can be written to"
+        raise RequestError(message, ((flag.lstrip("-"), message),)) from None

@@ -38,11 +38,12 @@ class Progress:
                 self._line(f"  {event.get('to')} {event.get('state')}{reason}")
             case "listening":
                 self._line(f"  listening on {event['url']}")
+            case "ended":
+                self._end()
             case _:
                 pass
 
-    def end(self) -> None:
-        """Leave the line."""
+    def _end(self) -> None:
         if self._live:
             self._out.write("\r\x1b[K")
             self._out.flush()
@@ -54,7 +55,7 @@ class Progress:
         fps = (ticks - self._ticks) / span
         self._elapsed, self._bytes, self._ticks = elapsed, total, ticks
         intake = event.get("intake", {})
-        dropped = int(event.get("late", 0)) + int(event.get("repeated", 0)) + int(intake.get("dropped", 0))
+        dropped = int(event.get("repeated", 0)) + int(intake.get("dropped", 0))
         text = (
             f"{_clock(elapsed)}  {fps:4.1f} fps  {rate:5.2f} Mbit/s  "
             f"{event.get('participants', 0)} participants  {dropped} dropped"

@@ -30,9 +30,14 @@ class Recovered:
 def recover(spool: Spool) -> Iterator[Recovered]:
     """Finish every job no living worker holds; a folder is removed only when all of it was delivered."""
     for folder in spool.folders():
-        with folder.held() as mine:
-            if mine:
-                yield recover_job(folder)
+        yield from recover_folder(folder)
+
+
+def recover_folder(folder: JobFolder) -> Iterator[Recovered]:
+    """Finish one job, unless a living worker holds it."""
+    with folder.held() as mine:
+        if mine:
+            yield recover_job(folder)
 
 
 def recover_job(folder: JobFolder) -> Recovered:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import Mark
 from egress.stage import Stage
 from egress.storage.manifest import Attendance, write_manifest
+
+_log = logging.getLogger(__name__)
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -88,38 +91,59 @@ class Session:
         stage = Stage(self._order.pipeline, clock, visit, programme)
         self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
+        pulse = self._start(self._pulse(stage, outlets, programme, clock), "pulse")
         tasks = [
-            asyncio.create_task(self._follow(visit, stage, outlets, clock), name="follow the room"),
-            asyncio.create_task(self._watch(stage, outlets, programme, clock), name="watch the rules"),
+            self._start(self._follow(visit, stage, outlets, clock), "follow the room"),
+            self._start(self._watch(stage, outlets, clock), "watch the rules"),
         ]
         try:
             reason = await self._stopped
+            await _end(*tasks)
+            return await self._ladder(reason, stage, outlets, programme, clock)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                self._fail(result if isinstance(result, EgressError) else _fault(result))
+            await _end(pulse, *tasks)
+
+    async def _ladder(
+        self, reason: str, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock
+    ) -> Outcome:
+        """Stop, step by step; whatever a step meets, the next ones are still taken."""
         end = clock.now() if self._order.seconds is None else min(clock.now(), round(self._order.seconds * SECOND))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
         length = await asyncio.to_thread(programme.finish, end)
         await stage.close()
         artifacts = await outlets.close()
         outcome = self._judge(reason, stage, outlets, artifacts, length)
-        write_manifest(
-            Path(self._order.manifest),
-            self._order,
-            outcome.state,
-            outcome.reason,
-            started=clock.wall,
-            ended=datetime.now(UTC),
-            length=length,
-            attendance=self._attendance,
-            artifacts=artifacts,
-            figures=self._figures(stage, outlets, programme, clock),
-        )
+        try:
+            write_manifest(
+                Path(self._order.manifest),
+                self._order,
+                outcome.state,
+                outcome.reason,
+                started=clock.wall,
+                ended=datetime.now(UTC),
+                length=length,
+                attendance=self._attendance,
+                artifacts=artifacts,
+                figures=self._figures(stage, outlets, programme, clock),
+            )
+        except OSError as error:
+            message = f"the manifest {self._order.manifest} could not be written: {error.strerror}"
+            self._announce({"type": "warning", "message": message})
+            if outcome.state is JobState.FINISHED:
+                return replace(outcome, state=JobState.FAILED, reason=message, blame=Blame.DESTINATION)
         return outcome
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task whose failure ends the job at once, not when somebody looks."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("%s failed", name, exc_info=error)
+                self._fail(error if isinstance(error, EgressError) else _fault(error))
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        return task
 
     def _judge(
         self, reason: str, stage: Stage, outlets: Outlets, artifacts: tuple[Artifact, ...], length: Nanos
@@ -166,26 +190,28 @@ class Session:
             case _:
                 pass
 
-    async def _watch(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> None:
+    async def _watch(self, stage: Stage, outlets: Outlets, clock: SessionClock) -> None:
+        """Stop when the pipeline's rules, the asked-for length or the sinks say so."""
         rules = self._order.pipeline.stop
         limit = rules.max if self._order.seconds is None else min(rules.max, round(self._order.seconds * SECOND))
-        why = "the asked-for length is reached" if self._order.seconds is not None else "the longest a job may run"
-        told = 0.0
+        why = "the asked-for length is reached" if limit < rules.max else "the longest a job may run"
         while True:
             now = clock.now()
-            if outlets.failures() and outlets.all_failed:
-                self._fail(outlets.failures()[0][1])
+            if (failures := outlets.failures()) and outlets.all_failed:
+                self._fail(failures[0][1])
             if now >= limit:
                 self.stop(why)
             if stage.participants:
                 stage.last_seen = now
             elif rules.empty_for and now - stage.last_seen >= rules.empty_for:
                 self.stop("the room is empty")
-            seconds = now / SECOND
-            if seconds >= told:
-                told = seconds + ALIVE_EVERY
-                self._announce({"type": "alive", **self._figures(stage, outlets, programme, clock)})
             await asyncio.sleep(max(0.001, min(0.25, (limit - now) / SECOND)))
+
+    async def _pulse(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> None:
+        """Say once a second that we are alive, also while a long stop is under way."""
+        while True:
+            self._announce({"type": "alive", **self._figures(stage, outlets, programme, clock)})
+            await asyncio.sleep(ALIVE_EVERY)
 
     def _figures(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> dict[str, Any]:
         stats = programme.stats
@@ -204,12 +230,18 @@ class Session:
         }
 
 
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _resident() -> int:
     fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
     return int(fields[1]) * resource.getpagesize()
 
 
-def _fault(error: Exception) -> EgressError:
+def _fault(error: BaseException) -> EgressError:
     return Fault(f"{type(error).__name__}: {error}")
 
 

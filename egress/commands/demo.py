@@ -8,11 +8,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from egress.commands.record import DEFAULT_LISTEN, _printer, address, addresses, finish, settings_of
+from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, printer, settings_of
 from egress.foreground import Ending, Foreground
 from egress.model.errors import RequestError
+from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
-from egress.ordering import MILLISECOND, make_order
+from egress.ordering import make_order
 
 ROOM = "local:demo"
 MOST = 49
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     job = Foreground(
         order,
-        on_event=_printer(arguments.json),
+        on_event=printer(arguments.json),
         listen=listen or (DEFAULT_LISTEN if arguments.serve else ("127.0.0.1", 0)),
     )
     beside = partial(_participants, arguments=arguments)

@@ -63,6 +63,9 @@ class WorkerRun:
                 self.kill(f"no sign of life for {patience:.0f} s")
                 patience = ALIVE_WITHIN
                 continue
+            except ValueError:
+                self.kill(f"a line of over {LINE_LIMIT >> 20} MiB is no event")
+                continue
             if not line:
                 return
             patience = ALIVE_WITHIN

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from egress.cli import BAD_INPUT, main
-from egress.commands.record import address, addresses
+from egress.commands.common import address, addresses
 from egress.model.errors import RequestError
 
 

@@ -17,8 +17,8 @@ def test_on_a_terminal_one_line_is_rewritten():
     out = Terminal()
     progress = Progress(out)
     progress(alive(1.0, participants=4))
-    progress(alive(2.0, participants=4, late=1, repeated=2, intake={"dropped": 3}))
-    progress.end()
+    progress(alive(2.0, participants=4, late=1, repeated=3, intake={"dropped": 3}))
+    progress({"type": "ended"})
     text = out.getvalue()
     assert "\n" not in text
     assert "30.0 fps   3.00 Mbit/s  4 participants  6 dropped" in text
