@@ -16,11 +16,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from egress.media.encoding import Encoder, OnError, OnPacket
 from egress.media.planes import BT709, LIMITED, black, planes
+from egress.media.samples import Samples
 from egress.model.errors import Fault, RequestError
 from egress.model.media import SECOND, Codec, Size, StreamInfo
 from egress.model.pipeline import Audio, Video
-
-Block = npt.NDArray[np.float32]
 
 DEPTH: Final = 2
 """Pictures that may wait for the video encoder; one more is refused and later made up for by a repeat."""
@@ -233,7 +232,7 @@ class AudioEncoder(Encoder):
             # OpusHead (RFC 7845 5.1) says the pre-skip; libav's AAC encoder always primes with one frame.
             initial_padding=int.from_bytes(extradata[10:12], "little") if codec is Codec.OPUS else _AAC_PRIMING,
         )
-        self._waiting: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
         self._closing = False
         self._thread.start()
 
@@ -254,7 +253,7 @@ class AudioEncoder(Encoder):
             raise RequestError(message, (("audio", message),)) from error
         return stream
 
-    def offer(self, block: Block) -> bool:
+    def offer(self, block: Samples) -> bool:
         """Queue float32 samples of shape (channels, n), which follow those offered before; the encoder keeps them."""
         if self.error or self._closing:
             return False

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Samples = npt.NDArray[np.float32]
+from egress.media.samples import Samples
 
 _STEP: Final = 48
 _AHEAD: Final = 5

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from egress.media.limiter import Limiter
+from egress.media.samples import Samples
 from egress.model.errors import Fault
-
-Samples = npt.NDArray[np.float32]
 
 CEILING: Final = -1.0
 """dB true peak relative to full scale."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 
+from egress.media.samples import Samples
 from egress.model.errors import Fault
 
 RATE = 48_000
@@ -23,7 +23,6 @@ STEP = 120
 LOOKAHEAD = 312
 """What an Opus encoder delays sound by (6.5 ms): decoded sample k was captured as sample k - 312."""
 
-Sound = npt.NDArray[np.float32]
 
 _RESET_STATE = 4028
 
@@ -82,15 +81,15 @@ class OpusDecoder:
         self._buffer = np.empty((LONGEST, CHANNELS), np.float32)
         self._address = self._buffer.ctypes.data
 
-    def decode(self, packet: bytes) -> Sound:
+    def decode(self, packet: bytes) -> Samples:
         """The sound of one packet; raises ValueError when it is broken."""
         return self._run(packet, LONGEST, fec=False)
 
-    def conceal(self, samples: int) -> Sound:
+    def conceal(self, samples: int) -> Samples:
         """Sound like what was heard last, for a loss of `samples`, a multiple of STEP."""
         return self._run(None, samples, fec=False)
 
-    def recover(self, following: bytes, samples: int) -> Sound:
+    def recover(self, following: bytes, samples: int) -> Samples:
         """The `samples` lost just before a packet, from the copy it may carry (FEC), else concealed."""
         return self._run(following, samples, fec=True)
 
@@ -98,7 +97,7 @@ class OpusDecoder:
         """Forget what was heard."""
         self._opus.opus_decoder_ctl(ctypes.c_void_p(self._state), _RESET_STATE)
 
-    def _run(self, packet: bytes | None, samples: int, *, fec: bool) -> Sound:
+    def _run(self, packet: bytes | None, samples: int, *, fec: bool) -> Samples:
         length = len(packet) if packet is not None else 0
         count = self._opus.opus_decode_float(self._state, packet, length, self._address, samples, int(fec))
         if count < 0:

@@ -9,20 +9,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder, VideoEncoder
 from egress.media.intake import Picture
 from egress.media.layout import Fit, Tile
 from egress.media.mixer import Mixer
+from egress.media.samples import Samples
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError
 from egress.model.media import SECOND, Nanos, Packet, Size, StreamInfo
 from egress.model.pipeline import Pipeline
-
-Samples = NDArray[np.float32]
 
 PATIENCE: Nanos = SECOND // 4
 """How late a tick may be and still draw its picture: drawing is much faster than real time, so a short stall of the

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-Sound = npt.NDArray[np.float32]
+from egress.media.samples import Samples
 
 HALF = 16
 """How many samples beyond either end of the stretch the interpolation looks at."""
@@ -15,7 +15,7 @@ _BETA = 9.0
 
 
 @lru_cache(maxsize=64)
-def _weights(length: int, wanted: int) -> tuple[npt.NDArray[np.intp], Sound]:
+def _weights(length: int, wanted: int) -> tuple[npt.NDArray[np.intp], Samples]:
     """For each wanted sample: where its window begins, and the windowed sinc at its exact fraction."""
     position = np.arange(wanted) * (length / wanted)
     whole = np.floor(position).astype(np.intp)
@@ -26,12 +26,12 @@ def _weights(length: int, wanted: int) -> tuple[npt.NDArray[np.intp], Sound]:
     return whole + 1, weights.astype(np.float32)
 
 
-def stretch(sound: Sound, wanted: int) -> Sound:
+def stretch(sound: Samples, wanted: int) -> Samples:
     """`sound` (channels, HALF + n + HALF) as its middle n samples spread evenly over `wanted`.
 
     Stretches that adjoin in the source adjoin in the result without a seam.
     """
     starts, weights = _weights(sound.shape[1] - 2 * HALF, wanted)
     windows = np.lib.stride_tricks.sliding_window_view(sound, 2 * HALF, axis=1)[:, starts]
-    mixed: Sound = np.einsum("cnk,nk->cn", windows, weights, dtype=np.float32)
+    mixed: Samples = np.einsum("cnk,nk->cn", windows, weights, dtype=np.float32)
     return mixed

@@ -12,7 +12,7 @@ import numpy as np
 from egress.media.opus import LOOKAHEAD, RATE, duration
 from egress.media.reading import Reader
 from egress.media.resample import HALF, stretch
-from egress.media.tape import Sound
+from egress.media.samples import Samples
 from egress.media.timeline import TrackTimeline
 from egress.media.voice import SoundPacket, Voice
 from egress.model.clock import SessionClock
@@ -105,7 +105,7 @@ class AudioIntake:
         """Fall silent, or be heard again, softly within the next block pulled; before dropping it, mute and pull."""
         self._muted = muted
 
-    def pull(self, at: Nanos, samples: int) -> Sound | None:
+    def pull(self, at: Nanos, samples: int) -> Samples | None:
         """Sound (2, samples) of the session times from `at` on; None is silence. Blocks must adjoin."""
         with self._lock:
             if not self._timeline.ready:
@@ -174,7 +174,7 @@ class AudioIntake:
         self._voice.put(SoundPacket(place, samples, frame.data, frame.gap, self._fresh))
         self._fresh = False
 
-    def _block(self, wanted: int, samples: int) -> Sound:
+    def _block(self, wanted: int, samples: int) -> Samples:
         cursor = self._cursor if self._cursor is not None else wanted
         error = wanted - cursor
         self._off_for = self._off_for + samples if abs(error) > HARD else 0
@@ -197,7 +197,7 @@ class AudioIntake:
         step = round(error * samples / RATE) or int(math.copysign(1, error))
         return max(-most, min(most, step))
 
-    def _jump(self, cursor: int, wanted: int, samples: int) -> Sound:
+    def _jump(self, cursor: int, wanted: int, samples: int) -> Samples:
         """Go on elsewhere in the track, by a crossfade between the places that look most alike."""
         self._jumps += 1
         self._off_for = 0
@@ -219,7 +219,7 @@ class AudioIntake:
         self._cursor = target + samples
         return block
 
-    def _ramp(self, block: Sound) -> None:
+    def _ramp(self, block: Samples) -> None:
         """Join or leave softly."""
         goal = 0.0 if self._muted else 1.0
         if self._gain == goal:
@@ -229,12 +229,12 @@ class AudioIntake:
         block[:, count:] *= goal
         self._gain = goal
 
-    def _measure(self, block: Sound | None, samples: int) -> None:
+    def _measure(self, block: Samples | None, samples: int) -> None:
         self._loudness = 0.0 if block is None else float(np.sqrt(np.vdot(block, block) / block.size))
         self.level = max(self._loudness, self.level * math.exp(-samples / (RATE * FALL)))
 
 
-def _likeness(sound: Sound, region: Sound) -> int:
+def _likeness(sound: Samples, region: Samples) -> int:
     """Where in a region a piece of sound fits best."""
     piece, whole = sound.sum(axis=0), region.sum(axis=0)
     match = np.correlate(whole, piece, "valid")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Sound = npt.NDArray[np.float32]
+from egress.media.samples import Samples
 
 HISTORY = 9_600
 """Samples kept behind the reader (200 ms), for interpolation and for going back a little."""
@@ -26,7 +25,7 @@ class Tape:
         """Position of the oldest sample still here."""
         return self._start
 
-    def append(self, sound: Sound) -> None:
+    def append(self, sound: Samples) -> None:
         """Sound (2, n) that continues at `end`; what is older than the tape is long is lost."""
         assert self.end is not None
         count = sound.shape[1]
@@ -63,7 +62,7 @@ class Tape:
         count = max(0, min(samples, self.end - since, self._used))
         self._sound[:, self._used - count : self._used] *= np.linspace(1.0, 0.0, count, dtype=np.float32)
 
-    def read(self, position: int, samples: int) -> Sound:
+    def read(self, position: int, samples: int) -> Samples:
         """A copy of (2, samples) from a position on; zeros where nothing is."""
         sound = np.zeros((2, samples), np.float32)
         if self.end is None:

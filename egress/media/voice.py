@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from egress.media.opus import STEP, OpusDecoder
-from egress.media.tape import Sound, Tape
+from egress.media.samples import Samples
+from egress.media.tape import Tape
 
 RAMP = 144
 """Sound begins anew, and a cut one ends, over 3 ms: a step would click."""
@@ -125,14 +126,14 @@ class Voice:
             self._blend(going_on, sound)
         self._append(sound)
 
-    def _blend(self, going_on: Sound, sound: Sound) -> None:
+    def _blend(self, going_on: Samples, sound: Samples) -> None:
         """Lead from the concealment, had it gone on, into the middle of a packet that came late."""
         count = min(STEP, sound.shape[1])
         rise = np.linspace(0.0, 1.0, count, dtype=np.float32)
         sound[:, :count] = sound[:, :count] * rise + going_on[:, :count] * (1.0 - rise)
         self._gain = 1.0
 
-    def _append(self, sound: Sound) -> None:
+    def _append(self, sound: Samples) -> None:
         """Put sound on the tape, brought up softly when it follows silence or a fading concealment."""
         if self._gain < 1.0:
             count = min(RAMP, sound.shape[1])

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egress.media.tape import LENGTH, Sound, Tape
+from egress.media.samples import Samples
+from egress.media.tape import LENGTH, Tape
 
 
-def counting(begin: int, count: int) -> Sound:
+def counting(begin: int, count: int) -> Samples:
     return np.tile(np.arange(begin, begin + count, dtype=np.float32), (2, 1))
 
 
