@@ -10,11 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from egress.media.opus import LOOKAHEAD, RATE, duration
+from egress.media.packetqueue import SoundPacket
 from egress.media.reading import Reader
 from egress.media.resample import HALF, stretch
 from egress.media.samples import Samples
 from egress.media.timeline import TrackTimeline
-from egress.media.voice import SoundPacket, Voice
+from egress.media.voice import Voice
 from egress.model.clock import SessionClock
 from egress.model.errors import Fault
 from egress.model.media import SECOND, Codec, EncodedFrame, MediaSource, Nanos
@@ -138,8 +139,8 @@ class AudioIntake:
         voice = self._voice
         numbers = {
             "packets": voice.packets,
-            "dropped": voice.dropped,
-            "late": voice.late,
+            "dropped": voice.waiting.dropped,
+            "late": voice.waiting.late,
             "garbage": self._garbage + voice.broken,
             "losses": voice.losses,
             "starved": voice.starved,
@@ -147,7 +148,7 @@ class AudioIntake:
             "concealed": voice.concealed,
             "corrected": self._corrected,
             "jumps": self._jumps,
-            "waiting": len(voice),
+            "waiting": len(voice.waiting),
         }
         return numbers | {f"timeline_{name}": value for name, value in self._timeline.stats().items()}
 

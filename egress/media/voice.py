@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-
 import numpy as np
 
 from egress.media.opus import STEP, OpusDecoder
+from egress.media.packetqueue import PacketQueue, SoundPacket
 from egress.media.samples import Samples
 from egress.media.tape import Tape
 
@@ -17,20 +15,8 @@ PLAIN = 960
 """Concealment sounds natural for 20 ms..."""
 CONCEALED = 2_880
 """...and has faded to silence after 60 ms."""
-PACKETS = 1_000
 DTX_BYTES = 2
 """Packets this small say that nobody speaks; nothing may follow for a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class SoundPacket:
-    """One Opus packet at its place; `gap`: lost ones before it; `fresh`: the first of another encoder."""
-
-    at: int
-    samples: int
-    data: bytes
-    gap: bool
-    fresh: bool
 
 
 class Voice:
@@ -44,52 +30,41 @@ class Voice:
         """`room`: how many samples may wait; when more do, the oldest packets are lost, counted."""
         self.tape = Tape()
         self.packets = 0
-        self.dropped = 0
-        self.late = 0
         self.broken = 0
         self.losses = 0
         self.starved = 0
         self.recovered = 0
         self.concealed = 0
-        self._room = room
-        self._waiting: deque[SoundPacket] = deque()
+        self.waiting = PacketQueue(room)
         self._decoder = OpusDecoder()
         self._hole = 0
         self._gain = 0.0
         self._heard = 0.0
         self._dtx = True
-        self._fresh = False
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def put(self, packet: SoundPacket) -> None:
         """Queue a packet."""
         self.packets += 1
-        self._waiting.append(packet)
-        while len(self._waiting) > 1 and (packet.at - self._waiting[0].at > self._room or len(self._waiting) > PACKETS):
-            self._fresh = self._waiting.popleft().fresh or self._fresh
-            self.dropped += 1
+        self.waiting.put(packet)
 
     def fill(self, until: int, reader: int) -> None:
         """Have everything before a position on the tape; what lies before `reader` was heard already."""
         tape = self.tape
         while tape.end is None or tape.end < until:
-            packet = self._next(tape.end)
+            packet = self.waiting.first(tape.end)
             if tape.end is None:
                 if packet is None or packet.at >= until:
                     return
                 tape.skip_to(packet.at)
             elif packet is not None and packet.at <= tape.end:
-                self._waiting.popleft()
-                self._decode(packet, tape.end, reader)
+                if taken := self.waiting.take(packet):
+                    self._decode(taken, tape.end, reader)
             else:
                 self._bridge(packet, tape.end, until)
 
     def pass_over(self, until: int) -> None:
         """Let everything before a position go unheard."""
-        while self._waiting and self._waiting[0].at + self._waiting[0].samples <= until:
-            self._fresh = self._waiting.popleft().fresh or self._fresh
+        self.waiting.pass_over(until)
         if self.tape.end is None or self.tape.end < until:
             self.tape.skip_to(until)
         self.start_softly()
@@ -98,23 +73,13 @@ class Voice:
         """The next decoded sound follows silence."""
         self._gain = 0.0
 
-    def _next(self, end: int | None) -> SoundPacket | None:
-        while self._waiting:
-            packet = self._waiting[0]
-            if end is None or packet.at + packet.samples > end:
-                return packet
-            self._fresh = self._waiting.popleft().fresh or self._fresh
-            self.late += 1
-        return None
-
     def _decode(self, packet: SoundPacket, end: int, reader: int) -> None:
-        if packet.fresh or self._fresh:
-            self._fresh = False
+        if packet.fresh:
             self._decoder.reset()
             self.tape.fade_out(reader, RAMP)
             self._gain = 0.0
         came_late = self._hole > 0 and packet.at < end and self._gain > 0.0
-        going_on = self._decoder.conceal(STEP) * np.float32(self._gain) if came_late else None
+        going_on = self._conceal(STEP) * np.float32(self._gain) if came_late else None
         try:
             sound = self._decoder.decode(packet.data)[:, end - packet.at :]
         except ValueError:
@@ -141,6 +106,23 @@ class Voice:
             self._gain = 1.0
         self.tape.append(sound)
 
+    def _recover(self, packet: SoundPacket, missing: int) -> None:
+        """Fill the hole before a packet from what it carries; one that is broken is of no further use."""
+        try:
+            sound = self._decoder.recover(packet.data, missing)
+        except ValueError:
+            self.broken += self.waiting.reject(packet)
+            return
+        self.recovered += 1
+        self._append(sound)
+
+    def _conceal(self, samples: int) -> Samples:
+        try:
+            return self._decoder.conceal(samples)
+        except ValueError:
+            self.broken += 1
+            return np.zeros((2, samples), np.float32)
+
     def _bridge(self, packet: SoundPacket | None, end: int, until: int) -> None:
         """One step of filling a hole: towards the next packet when it is known, else as far as is needed now."""
         missing = packet.at - end if packet is not None else until - end
@@ -151,8 +133,7 @@ class Voice:
                 self.starved += 1
         repairable = packet is not None and packet.gap and missing % STEP == 0
         if packet is not None and repairable and missing <= packet.samples:
-            self.recovered += 1
-            self._append(self._decoder.recover(packet.data, missing))
+            self._recover(packet, missing)
             return
         wanted = min(missing, until - end)
         if packet is not None and repairable:
@@ -164,7 +145,7 @@ class Voice:
         if self._hole == 0:
             self._heard = self._gain
         steps = min(-(-wanted // STEP) * STEP, CONCEALED - self._hole)
-        sound = self._decoder.conceal(steps)
+        sound = self._conceal(steps)
         if packet is not None:
             sound = sound[:, :missing]
         since = np.arange(self._hole + 1, self._hole + 1 + sound.shape[1], dtype=np.float32)
