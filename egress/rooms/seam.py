@@ -19,7 +19,7 @@ from typing import Any
 import pylibsrtp
 from aioice import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol, get_host_addresses
-from aioice.stun import TransactionError
+from aioice.stun import Message, TransactionError
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, RTCIceGatherer
 from aiortc.rtcicetransport import RTCIceParameters, RTCIceTransport
 
@@ -41,6 +41,7 @@ PRIVATE: dict[type, tuple[str, ...]] = {
         "_query_consent_task",
         "get_component_candidates",
         "build_request",
+        "check_incoming",
         "query_consent",
         "ice_controlling",
     ),
@@ -61,6 +62,8 @@ class SecureTransport:
 
     `on_rtp` and `on_rtcp` get decrypted packets with their monotonic arrival; they must not raise. `on_state` gets
     `connecting`, `connected`, `failed` or `closed`. Media that comes before the keys do is kept (a little of it).
+    `heard` is when the other end last gave proof of itself: media that could be decrypted, a check or an answer to one
+    with the right message integrity. What anyone may send to our port does not count.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class SecureTransport:
         self._dtls.on("statechange", self._changed)
         self._ice.on("statechange", self._changed)
         self._connection: Connection = self._ice._connection
+        self._check = self._connection.check_incoming
+        self._connection.check_incoming = self._checked  # type: ignore[method-assign]
         self._receiving: Any = None
         self._early: deque[tuple[bytes, Nanos]] = deque(maxlen=_EARLY)
         self._state = "new"
@@ -130,15 +135,18 @@ class SecureTransport:
             if 127 < first < 192:
                 self._media(data, arrived)
             elif first < 4:
-                self.heard = arrived
                 stun(data, addr)
             elif 19 < first < 64:
-                self.heard = arrived
                 connection.data_received(data, 1)
             else:
                 self.foreign += 1
 
         protocol.datagram_received = received  # type: ignore[method-assign]
+
+    def _checked(self, message: Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        """aioice has found a check to be authentic."""
+        self.heard = monotonic()
+        self._check(message, addr, protocol)
 
     def _media(self, data: bytes, arrived: Nanos) -> None:
         session = self._receiving
@@ -185,6 +193,8 @@ class SecureTransport:
         Some publishers answer no checks once they send.
         """
         connection = self._connection
+        # Checks have just found the way, whoever of the two asked.
+        self.heard = monotonic()
         wait = 0.0
         while True:
             await asyncio.sleep(wait)
@@ -199,7 +209,8 @@ class SecureTransport:
                         integrity_key=(connection.remote_password or "").encode(),
                         retransmissions=0,
                     )
-                    self.rtt = monotonic() - begun
+                    self.heard = monotonic()
+                    self.rtt = self.heard - begun
                 except TransactionError:
                     pass
             if monotonic() - self.heard > _CONSENT_LOST:
@@ -209,6 +220,7 @@ class SecureTransport:
     def _changed(self) -> None:
         dtls, ice = self._dtls.state, self._ice.state
         if dtls == "connected" and self._receiving is None:
+            self.heard = monotonic()
             self._receiving = self._dtls._rx_srtp
             while self._early:
                 self._media(*self._early.popleft())

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 import uvloop
+from aioice import stun
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 
 from egress.rooms import seam
@@ -105,6 +106,38 @@ async def test_datagrams_that_are_no_ones_are_counted_and_harm_nothing() -> None
     await until(lambda: two.transport.foreign == 2 and two.transport.unprotected == 3)
     one.transport.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x07")
     await until(lambda: len(two.rtcp) == 1)
+    stranger.close()
+    await one.transport.close()
+    await two.transport.close()
+
+
+async def test_only_what_proves_itself_counts_as_heard() -> None:
+    one, two = await pair()
+    port = two.transport._connection.local_candidates[-1].port
+    await until(lambda: one.transport.rtt is not None and two.transport.rtt is not None)
+    before = two.transport.heard
+    loop = asyncio.get_running_loop()
+    stranger, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("127.0.0.1", port))
+    unsigned = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    signed = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    signed.attributes["USERNAME"] = two.transport.credentials[0] + ":" + one.transport.credentials[0]
+    signed.add_message_integrity(b"a guess")
+    stray = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)
+    dtls = b"\x16\xfe\xfd" + bytes(10)
+    for data in (bytes(unsigned), bytes(signed), bytes(stray), dtls, b"\x80\x60" + bytes(60), b"\xff"):
+        stranger.sendto(data)
+    await until(lambda: two.transport.foreign == 1)
+    assert two.transport.heard == before
+    one.transport.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x07")
+    await until(lambda: two.transport.heard > before)
+    before = two.transport.heard
+    consent = one.transport._connection._nominated[1]
+    await consent.protocol.request(
+        one.transport._connection.build_request(consent, nominate=False),
+        consent.remote_addr,
+        integrity_key=one.transport._connection.remote_password.encode(),
+    )
+    assert two.transport.heard > before
     stranger.close()
     await one.transport.close()
     await two.transport.close()
