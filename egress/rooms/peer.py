@@ -86,6 +86,11 @@ class PeerConnection:
         """The tracks that have not ended."""
         return tuple(self._tracks.values())
 
+    @property
+    def heard(self) -> Nanos:
+        """When the sender was last heard, by what only it can have sent; 0 before it is connected."""
+        return self._transport.heard
+
     def stats(self) -> Mapping[str, int]:
         """Counters of the transport: datagrams that were no one's, could not be decrypted, parsed or routed."""
         transport = self._transport
@@ -102,8 +107,7 @@ class PeerConnection:
         is broken, offers nothing we can receive, or restarts ICE; nothing has changed then.
         """
         async with self._negotiating:
-            if self._closed or self._state in ("closed", "failed"):
-                raise RequestError("the connection is over; make a new one", (("sdp", "connection is over"),))
+            self._check_open()
             offer = sdp.read(offer_sdp)
             plans = negotiation.plan(offer)
             remote = offer.transport
@@ -122,6 +126,7 @@ class PeerConnection:
                 raise RequestError("no network interface to receive on", (("sdp", "no local candidate"),))
             for candidate in remote.candidates:
                 await self._transport.add_candidate(candidate)
+            self._check_open()
             first, self._remote = self._remote is None, remote
             offered = (p for p in plans if p.section.port and p.section.kind in ("audio", "video"))
             self.warnings = tuple(p.refused for p in offered if p.refused)
@@ -143,6 +148,10 @@ class PeerConnection:
                 self._connecting = self._loop.create_task(self._connect(remote))
                 self._timer = self._loop.call_later(_TICK, self._tick)
             return text
+
+    def _check_open(self) -> None:
+        if self._closed or self._state in ("closed", "failed"):
+            raise RequestError("the connection is over; make a new one", (("sdp", "connection is over"),))
 
     async def add_candidate(self, candidate: str) -> None:
         """A candidate trickled by the remote end: the value of an a=candidate line."""

@@ -78,6 +78,11 @@ class ReceivedTrack:
         self._asks = any("nack" in f.feedback for f in plan.formats.values() if f.codec)
         codecs = {f.codec for f in plan.formats.values() if f.codec}
         self._only_codec = codecs.pop() if len(codecs) == 1 else None
+        if self._stream is not None:
+            self._stream.adopt(self._media_formats())
+
+    def _media_formats(self) -> dict[int, Format]:
+        return {number: found for number, found in self._formats.items() if found.codec}
 
     @property
     def codec(self) -> Codec | None:
@@ -150,6 +155,9 @@ class ReceivedTrack:
             apt = chosen.repairs
             if stream is None or apt is None or not packet.payload:
                 return
+            if (repaired := self._formats.get(apt)) is None or repaired.codec is None:
+                self._foreign += 1
+                return
             if self._repairs.get(packet.ssrc, stream.ssrc) == stream.ssrc:
                 stream.add(packet.original(apt, stream.ssrc), repair=True)
             return
@@ -173,7 +181,7 @@ class ReceivedTrack:
         hold = self._hold if self._asks else min(self._hold, _HOLD_UNASKED)
         self._stream = RtpStream(
             packet.ssrc,
-            {number: found for number, found in self._formats.items() if found.codec},
+            self._media_formats(),
             self._emit,
             self._hole,
             clock_rate=chosen.clock_rate,

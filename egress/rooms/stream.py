@@ -64,6 +64,12 @@ class RtpStream:
         self._timestamp = Unwrapper(32)
         self._reorder = Reorder(self._deliver, self._lose, hold=self._hold)
 
+    def adopt(self, formats: dict[int, Format]) -> None:
+        """The formats negotiated anew; packets of former ones may still be on their way, so those stay known."""
+        self._formats = {**self._formats, **formats}
+        # The number in use may stand for another codec now.
+        self._payload_type = -1
+
     @property
     def holes(self) -> bool:
         """Whether packets are missing that are still waited for."""

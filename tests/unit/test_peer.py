@@ -188,3 +188,36 @@ async def test_closing_is_safe_at_any_time_and_twice() -> None:
     assert begun.states[-1] == "closed" and all(t.ended for t in begun.tracks)
     with pytest.raises(RequestError):
         await begun.peer.answer(GOOD)
+
+
+async def test_closing_while_an_offer_is_being_answered_leaves_nothing_running() -> None:
+    made = Bench()
+    gather = made.peer._transport.gather
+    begun = asyncio.Event()
+
+    async def slowly(remote: Any) -> list[str]:
+        begun.set()
+        await asyncio.sleep(0.05)
+        return await gather(remote)
+
+    made.peer._transport.gather = slowly  # type: ignore[method-assign]
+    answering = asyncio.create_task(made.peer.answer(GOOD))
+    await begun.wait()
+    await made.peer.close()
+    with pytest.raises(RequestError, match="over"):
+        await answering
+    assert made.tracks == [] and made.peer._timer is None and made.peer._connecting is None
+    assert made.states == ["closed"]
+
+
+async def test_a_payload_type_that_a_later_offer_brings_is_understood_by_a_running_stream(bench: Bench) -> None:
+    await bench.peer.answer(offer([*VP8, "a=msid:s one"]))
+    bench.rtp(11)
+    (track,) = bench.tracks
+    changed = [line.replace("96", "100") for line in VP8]
+    await bench.peer.answer(offer([*changed, "a=msid:s one"]))
+    head = struct.pack("!BBHLL", 0x80, 0x80 | 100, 2, 3000, 11)
+    bench.peer._rtp(head + vp8(KEY), 1)
+    stats = track.stats()
+    assert (stats["errors"], stats["frames"], stats["packets"]) == (0, 2, 2)
+    assert track.codec is Codec.VP8
