@@ -61,6 +61,10 @@ class RoomSession(ABC):
         """What an operator may want to know, e.g. where publishers come in (`whip`)."""
         return {}
 
+    def stats(self) -> Mapping[str, int]:
+        """Counts of what came over the network since the visit began, as sums over all peers and tracks there were."""
+        return {}
+
 
 class RoomConnector(ABC):
     """Joins rooms of one kind of server."""

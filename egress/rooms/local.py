@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar
@@ -34,8 +34,9 @@ _MOST_WAITING = 1024
 _WATCH_EVERY = 0.05
 _CONNECT_TIMEOUT = 15 * SECOND
 _REORDER = 300 * MILLISECOND
+_SILENCE = 15 * SECOND
+"""Unheard for so long without a goodbye a publisher has gone; a network that fails for less gives it back."""
 _GONE = {
-    "disconnected": "nothing has been heard for 5 s",
     "failed": "the connection failed",
     "closed": "the connection was closed",
 }
@@ -101,6 +102,7 @@ class LocalSession(RoomSession):
         self._url = ""
         self._names = Names()
         self._publications: dict[str, Publication] = {}
+        self._past: Counter[str] = Counter()
         self._leaving: set[asyncio.Task[None]] = set()
         self._peers: dict[str, Peer] = {}
         self._events: deque[RoomEvent] = deque()
@@ -152,6 +154,13 @@ class LocalSession(RoomSession):
     def info(self) -> Mapping[str, str]:
         """`whip`: where publishers POST their offers."""
         return {"whip": self._url}
+
+    def stats(self) -> Mapping[str, int]:
+        """Sums over all publications there were: packets, bytes, lost, recovered, nacks, plis and so on."""
+        sums = Counter(self._past)
+        for publication in self._publications.values():
+            sums.update(publication.stats())
+        return {**sums, "turned_away": self.turned_away}
 
     async def admit(self, visitor: Visitor, offer: str) -> tuple[str, str]:
         """Answer an offer; the peer joins once its media can flow. Raises RequestError or RoomFull."""
@@ -218,6 +227,7 @@ class LocalSession(RoomSession):
         """Take a publication out of the room; its peer leaves with the last one."""
         if self._publications.pop(publication.id, None) is None:
             return
+        self._past.update(publication.stats())
         task = asyncio.create_task(publication.close(), name=f"close {publication.peer.id}")
         self._leaving.add(task)
         task.add_done_callback(self._gone)
@@ -244,15 +254,20 @@ class LocalSession(RoomSession):
             _log.warning("%s: %s: %s", task.get_name(), type(error).__name__, error)
 
     async def _watch(self) -> None:
-        """Notice mutes, ended tracks, and publishers that never got connected."""
+        """Notice mutes, ended tracks, and publishers that never got connected or have vanished."""
         while True:
             await asyncio.sleep(_WATCH_EVERY)
-            now = monotonic()
-            for publication in list(self._publications.values()):
-                if not publication.joined:
-                    if now - publication.born > _CONNECT_TIMEOUT:
-                        self._give_up(publication, f"no connection within {_CONNECT_TIMEOUT // SECOND} s")
-                    continue
+            self.look(monotonic())
+
+    def look(self, now: Nanos) -> None:
+        """Look once at everyone, at `now`."""
+        for publication in list(self._publications.values()):
+            if not publication.joined:
+                if now - publication.born > _CONNECT_TIMEOUT:
+                    self._give_up(publication, f"no connection within {_CONNECT_TIMEOUT // SECOND} s")
+            elif now - publication.heard > _SILENCE:
+                self._give_up(publication, f"nothing has been heard for {_SILENCE // SECOND} s")
+            else:
                 publication.listen(now)
                 self._watch_tracks(publication, now)
 

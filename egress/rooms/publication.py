@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 
 from egress.model.clock import monotonic
 from egress.model.media import MILLISECOND, SECOND, Nanos
@@ -24,6 +26,8 @@ OUTAGE = SECOND
 """When all of a peer's media stops at once it may be the network: its last picture stays this long."""
 _ALIVE = 120 * MILLISECOND
 _LONGEST_ID, _LONGEST_NAME, _LONGEST_ROLE = 64, 64, 32
+_GAUGES = frozenset({"waiting", "rtt_us"})
+"""What the counters of tracks and connections hold beside counts; no sum is made of it."""
 
 _numbers = itertools.count(1)
 
@@ -37,7 +41,8 @@ class Names:
     def identify(self, visitor: Visitor, taken: Collection[str]) -> tuple[Peer, str]:
         """The peer, and which of its sources it publishes: `camera` or `screen`.
 
-        Who gives no id gets one of its own, made of its name or counted; who gives one is known by it again.
+        Who gives an id is known by it again. Who gives only a name is known by that again, small and capital letters
+        alike: two people of one name need ids. Who gives neither gets an id that nobody has.
         """
         name = _line(visitor.name or "", _LONGEST_NAME)
         role = _token((visitor.role or "").lower(), _LONGEST_ROLE) or "guest"
@@ -45,14 +50,13 @@ class Names:
         said = _token(visitor.peer or "", _LONGEST_ID)
         if said:
             return Peer(said, name or said, role), source
-        stem = _token(name.lower(), _LONGEST_ID - 6)
-        if stem and stem not in taken:
-            return Peer(stem, name, role), source
+        if name:
+            return Peer(_id_of(name), name, role), source
         while True:
             number = next(self._anonymous)
-            unique = f"{stem or role}-{number}"
+            unique = f"{role}-{number}"
             if unique not in taken:
-                return Peer(unique, name or f"{role.capitalize()} {number}", role), source
+                return Peer(unique, f"{role.capitalize()} {number}", role), source
 
 
 def _line(text: str, longest: int) -> str:
@@ -65,6 +69,16 @@ def _token(text: str, longest: int) -> str:
     """Letters, digits, dot, dash and underscore, not beginning with a dot or dash."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:longest].rstrip(".-")
+
+
+def _id_of(name: str) -> str:
+    """The same id for the same name; a name that is more than its plain letters gets a digest, so that none is lost."""
+    whole = "-".join(name.casefold().split())
+    plain = _token(whole, _LONGEST_ID)
+    if plain == whole:
+        return plain
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_token(whole, _LONGEST_ID - 9) or 'peer'}-{digest}"
 
 
 class LiveTrack:
@@ -136,6 +150,18 @@ class Publication:
     def warnings(self) -> tuple[str, ...]:
         """What of the offer could not be taken."""
         return self._connection.warnings
+
+    @property
+    def heard(self) -> Nanos:
+        """When the publisher was last heard: media or checks that are provably its own."""
+        return self._connection.heard
+
+    def stats(self) -> Mapping[str, int]:
+        """Counts of the connection and of all its tracks, also those that have ended, as sums."""
+        sums: Counter[str] = Counter()
+        for counts in (self._connection.stats(), *(live.media.stats() for live in self.tracks)):
+            sums.update({name: count for name, count in counts.items() if name not in _GAUGES})
+        return sums
 
     def listen(self, now: Nanos) -> None:
         """Look once at every track."""

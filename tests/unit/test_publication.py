@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
+from egress.model.clock import monotonic
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND, SECOND
-from egress.model.room import Peer
-from egress.rooms import publication
+from egress.model.room import Peer, PeerJoined, PeerLeft, RoomEvent, TrackPublished
+from egress.rooms import local, publication
 from egress.rooms.base import Identity, RoomURL
-from egress.rooms.local import LocalConnector, room_name
+from egress.rooms.local import LocalConnector, LocalSession, room_name
 from egress.rooms.publication import LiveTrack, Names, Publication
 from egress.rooms.whip import Visitor
+from tests.unit.test_sdp import GOOD
 
 
 def _peer(taken: frozenset[str] = frozenset(), **said: str) -> Peer:
@@ -42,18 +46,27 @@ def test_names_keep_their_letters_and_lose_control_and_direction_characters() ->
     assert _peer(peer="x", role="\x00").role == "guest"
 
 
-def test_who_gives_no_id_gets_one_that_nobody_has() -> None:
+def test_who_gives_neither_id_nor_name_gets_an_id_that_nobody_has() -> None:
     names = Names()
     taken: set[str] = set()
     for _ in range(3):
         peer, _ = names.identify(Visitor(), taken)
         assert peer.id not in taken and peer.name
         taken.add(peer.id)
-    assert names.identify(Visitor(name="Grace Hopper"), taken)[0] == Peer("grace-hopper", "Grace Hopper", "guest")
-    again, _ = names.identify(Visitor(name="Grace Hopper"), {"grace-hopper"})
-    assert again.id.startswith("grace-hopper-") and again.name == "Grace Hopper"
-    emoji, _ = names.identify(Visitor(name="🎉"), set())
-    assert emoji.id and emoji.name == "🎉"
+
+
+def test_who_gives_only_a_name_is_known_by_it_again() -> None:
+    first = _peer(name="Grace Hopper")
+    assert first == Peer("grace-hopper", "Grace Hopper", "guest")
+    assert _peer(name="grace  HOPPER", taken=frozenset({first.id})).id == first.id
+    for name in ("🎉", "李", "Zoë", "n" * 500):
+        again = {Names().identify(Visitor(name=name), {f"x{turn}"})[0].id for turn in range(3)}
+        assert len(again) == 1 and all(0 < len(id) <= 64 and id.isascii() for id in again)
+
+
+def test_different_names_never_become_one_id() -> None:
+    alike = ("Zoë", "Zoe", "🎉", "☃", "a/b", "a b", "李", "王", "x" * 63, "x" * 64)
+    assert len({_peer(name=name).id for name in alike}) == len(alike)
 
 
 def test_who_gives_an_id_is_known_by_it_again() -> None:
@@ -167,3 +180,71 @@ async def test_option_that_is_no_number_is_refused_by_name() -> None:
     with pytest.raises(RequestError, match="port 'http' is not a whole number"):
         async with LocalConnector().join(RoomURL.parse("local:x"), Identity(options={"port": "http"})):
             pass
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[LocalSession]:
+    made = LocalSession("x", 8, 1)
+    yield made
+    await made.close("done")
+
+
+async def _arrive(session: LocalSession, **said: str) -> Publication:
+    id, _ = await session.admit(Visitor(**said), GOOD)
+    arrived = session._publications[id]
+    arrived._connection._transport.heard = monotonic()
+    arrived._on_state("connected")
+    return arrived
+
+
+def _told(session: LocalSession) -> list[RoomEvent]:
+    told = list(session._events)
+    session._events.clear()
+    return told
+
+
+async def test_same_name_coming_again_replaces_itself_and_stays_the_same_peer(session: LocalSession) -> None:
+    first = await _arrive(session, name="Ada")
+    other = await _arrive(session, name="Grace")
+    _told(session)
+    again = await _arrive(session, name="Ada")
+    assert again.peer == first.peer
+    assert set(session._publications) == {other.id, again.id}
+    told = _told(session)
+    assert not [event for event in told if isinstance(event, PeerJoined | PeerLeft)]
+    assert len([event for event in told if isinstance(event, TrackPublished)]) == 2
+
+
+async def test_an_outage_is_outlived_and_silence_without_goodbye_ends_in_leaving(session: LocalSession) -> None:
+    ada = await _arrive(session, name="Ada")
+    session.look(monotonic())
+    ada._on_state("disconnected")
+    session.look(ada.heard + local._SILENCE - SECOND)
+    assert ada.id in session._publications
+    ada._on_state("connected")
+    assert not [event for event in _told(session) if isinstance(event, PeerLeft)]
+    session.look(ada.heard + local._SILENCE + SECOND)
+    (left,) = [event for event in _told(session) if isinstance(event, PeerLeft)]
+    assert left == PeerLeft("ada", "nothing has been heard for 15 s")
+
+
+@pytest.mark.parametrize("state", ["failed", "closed"])
+async def test_a_connection_that_is_over_ends_at_once(session: LocalSession, state: str) -> None:
+    await _arrive(session, name="Ada")
+    next(iter(session._publications.values()))._on_state(state)
+    assert isinstance(_told(session)[-1], PeerLeft)
+
+
+async def test_counters_are_sums_over_everyone_there_was(session: LocalSession) -> None:
+    first = await _arrive(session, name="Ada")
+    second = await _arrive(session, name="Grace")
+    first.tracks[0].media._nacks = 3
+    second.tracks[0].media._nacks = 4
+    second._connection._transport.unprotected = 5
+    await session.dismiss(first.id)
+    again = await _arrive(session, name="Ada")
+    again.tracks[0].media._nacks = 1
+    counted = session.stats()
+    assert (counted["nacks"], counted["unprotected"], counted["turned_away"]) == (8, 5, 0)
+    assert {"packets", "lost", "recovered", "plis", "dropped", "unrouted"} <= set(counted)
+    assert "waiting" not in counted and "rtt_us" not in counted
