@@ -38,7 +38,7 @@ def nal_units(data: bytes) -> list[bytes]:
     """The NAL units of an Annex B byte stream, without start codes and trailing zeros."""
     starts = [match.end() for match in _START.finditer(data)]
     ends = [start - 3 for start in starts[1:]] + [len(data)]
-    return [unit for start, end in zip(starts, ends, strict=True) if (unit := data[start:end].rstrip(b"\0"))]
+    return [unit for start, end in zip(starts, ends, strict=False) if (unit := data[start:end].rstrip(b"\0"))]
 
 
 def length_prefixed(data: bytes) -> bytes:

@@ -6,19 +6,15 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
-from egress.sinks import amf0
+from egress.model.errors import Fault
+from egress.sinks import amf0, avc
 from egress.sinks.rtmp_chunks import Kind
 
 _KEY, _INTER = 0x17, 0x27
 _AAC = 0xAF
 """Format 10 (AAC), 44 kHz, 16 bit, stereo: what FLV prescribes for AAC, whatever it really is."""
 _HEADER, _UNIT = 0, 1
-_SPS, _PPS, _DELIMITER = 7, 8, 9
-_EXTENDED_PROFILES = (100, 110, 122, 144)
-
-
-class FlvError(ValueError):
-    """Media that FLV cannot carry."""
+_DELIMITER = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +56,11 @@ def metadata(tracks: tuple[Track, ...]) -> bytes:
 
 
 def header(track: Track) -> tuple[Kind, bytes]:
-    """The sequence header of a track; raises FlvError when its extradata is not what it should be."""
+    """The sequence header of a track; raises Fault when its extradata is not what it should be."""
     if track.kind == "video":
-        return Kind.VIDEO, bytes((_KEY, _HEADER, 0, 0, 0)) + avc_configuration(track.extradata)
+        return Kind.VIDEO, bytes((_KEY, _HEADER, 0, 0, 0)) + avc.parameters(track.extradata).config
     if len(track.extradata) < 2:
-        raise FlvError("the AAC stream has no AudioSpecificConfig")
+        raise Fault("the AAC stream has no AudioSpecificConfig")
     return Kind.AUDIO, bytes((_AAC, _HEADER)) + track.extradata
 
 
@@ -72,7 +68,7 @@ def video(data: bytes, *, key: bool, composition: int) -> bytes:
     """One H.264 access unit (Annex B) as a tag body; `composition` is presentation minus decoding time in ms."""
     out = bytearray((_KEY if key else _INTER, _UNIT))
     out += (composition & 0xFFFFFF).to_bytes(3)
-    for unit in units(data):
+    for unit in avc.nal_units(data):
         if unit[0] & 0x1F != _DELIMITER:
             out += struct.pack(">I", len(unit))
             out += unit
@@ -82,38 +78,3 @@ def video(data: bytes, *, key: bool, composition: int) -> bytes:
 def audio(data: bytes) -> bytes:
     """One raw AAC frame as a tag body."""
     return bytes((_AAC, _UNIT)) + data
-
-
-def units(data: bytes) -> list[memoryview]:
-    """The NAL units of an Annex B byte stream, without start codes and trailing zeros."""
-    view = memoryview(data)
-    found = []
-    start = data.find(b"\x00\x00\x01")
-    while start >= 0:
-        begin = start + 3
-        start = data.find(b"\x00\x00\x01", begin)
-        end = start if start >= 0 else len(data)
-        while end > begin and data[end - 1] == 0:
-            end -= 1
-        if end > begin:
-            found.append(view[begin:end])
-    return found
-
-
-def avc_configuration(extradata: bytes) -> bytes:
-    """An AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3) from Annex B parameter sets; raises FlvError."""
-    sets = [bytes(unit) for unit in units(extradata)]
-    sequence = [unit for unit in sets if unit[0] & 0x1F == _SPS and len(unit) >= 4]
-    picture = [unit for unit in sets if unit[0] & 0x1F == _PPS]
-    if not sequence or not picture:
-        raise FlvError("the H.264 stream has no parameter sets in its extradata")
-    profile, compatibility, level = sequence[0][1:4]
-    out = bytearray((1, profile, compatibility, level, 0xFF, 0xE0 | len(sequence)))
-    for unit in sequence:
-        out += struct.pack(">H", len(unit)) + unit
-    out.append(len(picture))
-    for unit in picture:
-        out += struct.pack(">H", len(unit)) + unit
-    if profile in _EXTENDED_PROFILES:
-        out += bytes((0xFC | 1, 0xF8, 0xF8, 0))
-    return bytes(out)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from egress.model.errors import Blame, DestinationError, RequestError
+from egress.model.errors import Blame, DestinationError, Fault, RequestError
 from egress.model.job import Artifact
 from egress.model.media import MILLISECOND, Codec, Packet, StreamInfo
 from egress.model.pipeline import SinkDoc
@@ -16,7 +16,7 @@ from egress.sinks.backlog import Backlog
 from egress.sinks.backoff import Backoff
 from egress.sinks.base import Sink, SinkContext
 from egress.sinks.destination import Destination, DestinationState, Patience
-from egress.sinks.flv import FlvError, Track, header
+from egress.sinks.flv import Track, header
 from egress.sinks.rtmp_protocol import Trouble
 from egress.sinks.sender_feed import END, Frame, Limits, Order
 from egress.sinks.sender_process import SenderProcess
@@ -255,7 +255,7 @@ def _tracks(programme: Sequence[StreamInfo]) -> tuple[Track, ...]:
         )
         try:
             header(track)
-        except FlvError as error:
+        except Fault as error:
             raise RequestError(f"{error}: its encoder must write a global header") from None
         tracks.append(track)
     return tuple(tracks)

@@ -48,7 +48,7 @@ class Sender:
         return {"sent": self._connection.written, "idle": round(self._idle, 1)}
 
     async def run(self) -> None:
-        """Connect, publish, send until END; raises RtmpError, FeedError or flv.FlvError."""
+        """Connect, publish, send until END; raises RtmpError, FeedError or Fault."""
         first = asyncio.create_task(read_frame(self._feed))
         try:
             if not await self._published(first):
@@ -162,7 +162,7 @@ async def serve(report: Report) -> None:
         report({"event": "ended", **standing})
     except RtmpError as error:
         report({"event": "lost", "code": error.code, "reason": redact(error.reason, *secrets), **standing})
-    except (EgressError, FeedError, flv.FlvError) as error:
+    except (EgressError, FeedError) as error:
         report({"event": "lost", "code": Trouble.SENDER, "reason": redact(str(error), *secrets), **standing})
     except Exception as error:
         # The text of an unforeseen error may quote anything; its type and place are enough to mend it.

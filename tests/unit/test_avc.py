@@ -50,6 +50,7 @@ def test_high_profile_says_its_chroma_and_depth() -> None:
 def test_byte_streams_of_both_start_codes_become_length_prefixed() -> None:
     stream = b"\0\0\0\1\x67\x42\0\0\0\1\x68\xce\0\0\1\x65ab\0\0\3\1c\0\0\0\1\x41d\0\0"
     assert nal_units(stream) == [b"\x67\x42", b"\x68\xce", b"\x65ab\0\0\3\1c", b"\x41d"]
+    assert nal_units(b"") == nal_units(b"no start code") == []
     assert length_prefixed(stream) == b"\0\0\0\x08\x65ab\0\0\3\1c\0\0\0\2\x41d"
 
 

@@ -10,7 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from egress.sinks import amf0, flv
+from egress.model.errors import Fault
+from egress.sinks import amf0, avc, flv
 from egress.sinks.flv import Track
 from egress.sinks.rtmp_chunks import Kind
 from tests.rtmp_programme import Programme, programme
@@ -70,7 +71,7 @@ def test_composition_time_is_24_bits_with_a_sign() -> None:
 
 def test_units_are_found_behind_any_start_code_and_delimiters_are_left_out() -> None:
     data = b"\0\0\0\1\x09\x10\0\0\1\x06ab\0\0\0\1\x65\0\0\3\1cd\0\0"
-    assert [bytes(unit) for unit in flv.units(data)] == [b"\x09\x10", b"\x06ab", b"\x65\0\0\3\1cd"]
+    assert avc.nal_units(data) == [b"\x09\x10", b"\x06ab", b"\x65\0\0\3\1cd"]
     assert flv.video(data, key=True, composition=0)[5:] == b"\0\0\0\3\x06ab\0\0\0\7\x65\0\0\3\1cd"
 
 
@@ -85,7 +86,18 @@ def test_metadata_declares_what_there_is_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("extradata", [b"", b"\0\0\1\x67\x64\0\x1f", b"\0\0\1\x68\xee"])
 def test_missing_parameter_sets_are_an_error(extradata: bytes) -> None:
-    with pytest.raises(flv.FlvError, match="parameter sets"):
+    with pytest.raises(Fault, match="parameter sets"):
         flv.header(Track("video", extradata, 1))
-    with pytest.raises(flv.FlvError, match="AudioSpecificConfig"):
+    with pytest.raises(Fault, match="AudioSpecificConfig"):
         flv.header(Track("audio", b"", 1))
+
+
+def test_profiles_with_chroma_say_it_in_flv_as_in_files() -> None:
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 320, 180, "yuv444p", Fraction(1, 30)
+    encoder.flags |= 1 << 22
+    encoder.open()
+    extradata = bytes(encoder.extradata or b"")
+    body = flv.header(Track("video", extradata, 1))[1]
+    assert body[6] == 244 and body[-4:] == b"\xff\xf8\xf8\0"
+    assert body[5:] == avc.parameters(extradata).config
