@@ -199,18 +199,23 @@ class Origin:
     async def _version(self, path: str) -> _Version | None:
         if (known := self._current(path)) is not None:
             return known
+        if files.find(self.folder, path) is None:
+            self._forget(path)
+            return None
         async with self._reading.setdefault(path, asyncio.Lock()):
             if (known := self._current(path)) is None:
                 known = await asyncio.to_thread(_read, self.folder, path, self._announcing)
                 if known is None:
-                    self._versions.pop(path, None)
+                    self._forget(path)
                     return None
                 if path not in self._versions and len(self._versions) >= _KEPT_PLAYLISTS:
-                    oldest = next(iter(self._versions))
-                    del self._versions[oldest]
-                    self._reading.pop(oldest, None)
+                    self._forget(next(iter(self._versions)))
                 self._versions[path] = known
         return known
+
+    def _forget(self, path: str) -> None:
+        self._versions.pop(path, None)
+        self._reading.pop(path, None)
 
     def _current(self, path: str) -> _Version | None:
         known = self._versions.get(path)

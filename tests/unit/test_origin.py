@@ -159,6 +159,18 @@ async def test_unknown_names_are_not_found(client: httpx.AsyncClient) -> None:
     assert (await client.get("http://egress.test/live/other/")).status_code == 404
 
 
+async def test_asking_for_playlists_that_are_not_there_leaves_nothing_behind(
+    client: httpx.AsyncClient, folder: Folder
+) -> None:
+    folder.announce()
+    known = (await client.get("video.m3u8")).status_code, len(folder.origin._reading), len(folder.origin._versions)
+    (folder.path / "folder.m3u8").mkdir()
+    for name in ("folder", *(f"none-{number}" for number in range(200))):
+        assert (await client.get(f"{name}.m3u8?_HLS_msn=3&_HLS_part=2")).status_code == 404
+    assert (200, len(folder.origin._reading), len(folder.origin._versions)) == known == (200, 1, 1)
+    assert not folder.origin._changes
+
+
 async def test_without_announcements_nothing_blocks_and_nothing_is_promised(
     client: httpx.AsyncClient, folder: Folder
 ) -> None:
