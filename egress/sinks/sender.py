@@ -1,16 +1,19 @@
-"""The sender: one process, one connection to one RTMP server. `python -m egress.sinks.sender`
+"""The sender: one process, one connection to one RTMP server. `python -m egress.sinks.sender [PARENT]`
 
 It reads an order and frames on stdin (see sender_feed), reports JSON lines on stdout and ends with its connection.
 Reports: `live`; once a second `alive` with bytes sent; at the end `ended`, or `lost` with a code and a reason in which
-neither address nor key stand. It may hang or be killed at any moment: its sink starts another.
+neither address nor key stand. It may hang or be killed at any moment: its sink starts another. Given the process id of
+its PARENT, it is killed when that ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -27,6 +30,7 @@ from egress.sinks.sender_feed import LINE_LIMIT, FeedError, Frame, Order, read_f
 from egress.sinks.stall import StallWatch
 
 _BEAT = 1.0
+_PR_SET_PDEATHSIG = 1
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -176,8 +180,19 @@ async def serve(report: Report) -> None:
         transport.close()
 
 
+def die_with(parent: int) -> None:
+    """Be killed when the process `parent` (or the thread of it that started us) ends, or at once when it has."""
+    # The end of stdin says the same, but a sender that hangs does not read it.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
 def main() -> None:
     """Entry of the process."""
+    if len(sys.argv) > 1:
+        die_with(int(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def report(line: dict[str, Any]) -> None:

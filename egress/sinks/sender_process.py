@@ -22,6 +22,8 @@ _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SSL_
 class SenderProcess:
     """One running sender. No method waits, but `wait` (at most the time it is given).
 
+    The system kills it when the thread that made it ends, so that one that hangs does not outlive a killed worker.
+
     `ready` says whether the pipe has taken all that was sent; only then may more be sent.
     """
 
@@ -30,7 +32,7 @@ class SenderProcess:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "egress.sinks.sender"],
+            [sys.executable, "-m", "egress.sinks.sender", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+
+import psutil
 
 from egress.sinks.flv import Track
 from egress.sinks.sender_feed import END, Frame, Limits, Order
@@ -61,3 +66,39 @@ def test_frames_of_a_track_that_was_not_ordered_are_reported() -> None:
                 pass
             assert (report["event"], report["code"]) == ("lost", "sender")
             assert "track 5" in report["reason"]
+
+
+_WORKER = """
+import sys, time
+from egress.sinks.sender_process import SenderProcess
+child = SenderProcess(bytes.fromhex(sys.argv[1]))
+while not child.reports():
+    child.wait(1)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_sender_that_hangs_dies_with_its_worker() -> None:
+    with silent_server() as port:
+        order = Order(f"rtmp://127.0.0.1:{port}/live/{KEY}", (), Limits(handshake=600)).encode()
+        worker = subprocess.Popen([sys.executable, "-c", _WORKER, order.hex()], stdout=subprocess.PIPE)
+        assert worker.stdout is not None
+        sender = psutil.Process(int(worker.stdout.readline()))
+        sender.send_signal(signal.SIGSTOP)
+        worker.kill()
+        worker.wait(30)
+        worker.stdout.close()
+        deadline = time.monotonic() + 30
+        while sender.is_running() and sender.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
+        gone = not sender.is_running() or sender.status() == psutil.STATUS_ZOMBIE
+        if not gone:
+            sender.kill()
+        assert gone
+
+
+def test_a_sender_whose_worker_is_gone_already_does_not_begin() -> None:
+    command = [sys.executable, "-m", "egress.sinks.sender", str(os.getppid())]
+    done = subprocess.run(command, input=b"nonsense\n", capture_output=True, timeout=60, check=True)
+    assert done.stdout == b""
