@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from egress.media.intake import VideoIntake
-from egress.media.programme import PictureSource, Programme, Scene, SoundSource
+from egress.media.programme import Programme
+from egress.media.scene import PictureSource, Scene, SoundSource
 from egress.media.sound import AudioIntake
 from egress.media.timeline import PeerClock
 from egress.model import registry

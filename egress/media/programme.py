@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder, VideoEncoder
-from egress.media.intake import Picture
-from egress.media.layout import Fit, Tile
 from egress.media.mixer import Mixer
-from egress.media.samples import Samples
+from egress.media.scene import Cast, Scene
 from egress.model.clock import SessionClock
-from egress.model.errors import EgressError
-from egress.model.media import SECOND, Nanos, Packet, Size, StreamInfo
+from egress.model.errors import EgressError, Fault
+from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
 
 PATIENCE: Nanos = SECOND // 4
 """How late a tick may be and still draw its picture: drawing is much faster than real time, so a short stall of the
@@ -31,44 +30,24 @@ AUDIO_ONLY_TICK = 50
 """Ticks per second of a programme without a picture: one Opus packet's worth of sound at a time."""
 
 
-class PictureSource(Protocol):
-    """What a tile shows."""
-
-    def show(self, size: Size | None, fit: Fit) -> None: ...
-
-    def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None: ...
-
-
-class SoundSource(Protocol):
-    """What is heard of one track."""
-
-    @property
-    def speaking(self) -> bool: ...
-
-    @property
-    def silent(self) -> bool: ...
-
-    def mute(self, muted: bool) -> None: ...
-
-    def pull(self, at: Nanos, samples: int) -> Samples | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the programme is made of from one session time on: tiles, and the intakes of the tracks by track id."""
-
-    tiles: tuple[Tile, ...] = ()
-    pictures: Mapping[str, PictureSource] = field(default_factory=lambda: MappingProxyType({}))
-    sounds: Mapping[str, SoundSource] = field(default_factory=lambda: MappingProxyType({}))
-
-
 @dataclass(frozen=True, slots=True)
 class ProgrammeStats:
-    """Counters since the programme began; `late` ticks repeated the picture before them."""
+    """Counters since the programme began, and `error`: why it ticks no more although it was not told to end."""
 
     ticks: int
     late: int
+    """Ticks too late to draw: the picture before them is repeated."""
     repeated: int
+    """Pictures encoded again in place of one that was missing."""
+    refused: int
+    """Pictures drawn that the video encoder had no room for."""
+    limited: int
+    """Blocks of sound that were turned down, lest they clip."""
+    broken: int
+    """Blocks of a track's sound left out because they held no finite numbers."""
+    left_out: int
+    """Tracks left out because asking for their media failed."""
+    error: str | None
 
 
 class Programme:
@@ -85,7 +64,9 @@ class Programme:
         clock: SessionClock,
         on_packet: Callable[[Packet], None],
         on_error: Callable[[EgressError], None],
+        on_warning: Callable[[str], None] = log.warning,
     ) -> None:
+        """`on_error` is told, on any thread, what ends the programme; `on_warning`, on the tick's, what it survives."""
         self._clock = clock
         self._delay = pipeline.delay
         self._rate = pipeline.audio.rate
@@ -99,15 +80,15 @@ class Programme:
         self._mixer = Mixer(pipeline.audio.channels)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
         self._lead = self._mixer.latency
-        self._scene = Scene()
+        self._cast = Cast(on_warning)
         self._spoke: dict[str, Nanos] = {}
-        self._fading: list[SoundSource] = []
         self._scenes: deque[tuple[Nanos, Scene]] = deque()
         self._lock = threading.Lock()
         self._end: Nanos | None = None
         self._wake = threading.Event()
         self._ticks = 0
         self._late = 0
+        self._error: str | None = None
         self._thread = threading.Thread(target=self._run, name="programme", daemon=True)
 
     @property
@@ -119,7 +100,16 @@ class Programme:
     @property
     def stats(self) -> ProgrammeStats:
         """Counters; read from any thread."""
-        return ProgrammeStats(self._ticks, self._late, self._video.repeated if self._video else 0)
+        return ProgrammeStats(
+            ticks=self._ticks,
+            late=self._late,
+            repeated=self._video.repeated if self._video else 0,
+            refused=self._video.refused if self._video else 0,
+            limited=self._mixer.limited,
+            broken=self._mixer.broken,
+            left_out=self._cast.left_out,
+            error=self._error,
+        )
 
     def start(self) -> None:
         """Begin ticking at session time 0."""
@@ -157,7 +147,14 @@ class Programme:
             while self._tick():
                 pass
         except EgressError as error:
-            self._on_error(error)
+            self._fail(error)
+        except Exception as error:
+            log.exception("the programme failed")
+            self._fail(Fault(f"the programme failed: {type(error).__name__}: {error}"))
+
+    def _fail(self, error: EgressError) -> None:
+        self._error = error.message
+        self._on_error(error)
 
     def _tick(self) -> bool:
         at = self._time(self._ticks)
@@ -175,7 +172,7 @@ class Programme:
         self._late += late
         if self._compositor is not None and self._video is not None and not late:
             self._compositor.speaking(self._speakers(at))
-            canvas = self._compositor.draw(lambda track: self._picture(track, at, period // 2))
+            canvas = self._compositor.draw(lambda track: self._cast.picture(track, at, period // 2))
             # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
             self._video.offer(self._ticks, canvas, patience=max(0, -wait) / SECOND)
         self._sound(at)
@@ -189,36 +186,18 @@ class Programme:
                 due = self._scenes.popleft()[1]
         if due is None:
             return
-        for gone in set(self._scene.sounds) - set(due.sounds):
-            # Cut off in mid-wave, sound clicks: it is pulled on until it has faded.
-            self._scene.sounds[gone].mute(True)
-            self._fading.append(self._scene.sounds[gone])
-        self._scene = due
+        self._cast.change(due)
         self._spoke = {tile.peer: self._spoke[tile.peer] for tile in due.tiles if tile.peer in self._spoke}
-        shown = {tile.track: tile for tile in due.tiles}
-        for track, source in due.pictures.items():
-            tile = shown.get(track)
-            source.show(None if tile is None else tile.box.size, "cover" if tile is None else tile.fit)
         if self._compositor is not None:
             self._compositor.arrange(due.tiles)
 
-    def _picture(self, track: str, at: Nanos, tolerance: Nanos) -> Picture | None:
-        source = self._scene.pictures.get(track)
-        return None if source is None else source.picture_at(at, tolerance)
-
     def _speakers(self, at: Nanos) -> frozenset[str]:
-        for tile in self._scene.tiles:
-            sound = None if tile.audio is None else self._scene.sounds.get(tile.audio)
-            if sound is not None and sound.speaking:
-                self._spoke[tile.peer] = at
+        self._spoke |= dict.fromkeys(self._cast.speakers(), at)
         return frozenset(peer for peer, last in self._spoke.items() if at - last < SPEAKING_HOLD)
 
     def _sound(self, at: Nanos) -> None:
         count = self._sample(self._ticks + 1) - self._sample(self._ticks)
-        sources = (*self._scene.sounds.values(), *self._fading)
-        blocks = [block for source in sources if (block := source.pull(at, count)) is not None]
-        self._fading = [source for source in self._fading if not source.silent]
-        mixed = self._mixer.mix(blocks, count)
+        mixed = self._mixer.mix(self._cast.blocks(at, count), count)
         # The limiter looks ahead, so its output lags its input: what it says before the first real sample is dropped.
         drop = min(self._lead, mixed.shape[1])
         self._lead -= drop

@@ -1,0 +1,306 @@
+"""The programme with made-up sources and a made-up clock: ticks are run one by one, so speed decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from egress.media.compositor import Compositor
+from egress.media.layout import Box, Fit, Tile
+from egress.media.programme import PATIENCE, SPEAKING_HOLD, Programme, ProgrammeStats
+from egress.media.samples import Samples
+from egress.media.scene import Scene
+from egress.media.shelf import Picture
+from egress.model.clock import SessionClock
+from egress.model.errors import EgressError
+from egress.model.media import MILLISECOND, SECOND, Nanos, Packet, Size
+from egress.model.pipeline import Pipeline
+from tests.unit.feeding import picture
+
+SIZE = Size(64, 48)
+
+
+class Clock(SessionClock):
+    """Session time is what it is set to."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: Nanos = 0) -> None:
+        super().__init__(0, datetime.now(UTC))
+        object.__setattr__(self, "time", time)
+
+    def set(self, time: Nanos) -> None:
+        object.__setattr__(self, "time", time)
+
+    def now(self) -> Nanos:
+        time: Nanos = object.__getattribute__(self, "time")
+        return time
+
+
+class Pictures:
+    """One grey picture for ever; `asked` are the session times it was asked for."""
+
+    def __init__(self, level: int = 200) -> None:
+        self.asked: list[Nanos] = []
+        self.shown: list[Size | None] = []
+        self.picture = Picture(picture(SIZE, level), 0, SIZE)
+
+    def show(self, size: Size | None, fit: Fit) -> None:
+        self.shown.append(size)
+
+    def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None:
+        self.asked.append(at)
+        return self.picture
+
+
+class Sounds:
+    """A level for ever, which falls to nothing within the first block after muting."""
+
+    def __init__(self, level: float = 0.1, *, speaking: bool = False) -> None:
+        self.pulled: list[tuple[Nanos, int]] = []
+        self.speaking = speaking
+        self.silent = False
+        self._level = level
+        self._muted = False
+
+    def mute(self, muted: bool) -> None:
+        self._muted = muted
+
+    def pull(self, at: Nanos, samples: int) -> Samples | None:
+        self.pulled.append((at, samples))
+        block = np.full((2, samples), self._level, np.float32)
+        if self._muted:
+            block *= np.linspace(1, 0, samples, dtype=np.float32)
+            self.silent = True
+        return block
+
+
+class Broken(Sounds):
+    """Raises after so many blocks or pictures."""
+
+    def __init__(self, after: int = 0, *, sound: Samples | None = None) -> None:
+        super().__init__()
+        self._after = after
+        self._sound = sound
+
+    def show(self, size: Size | None, fit: Fit) -> None:
+        if not self._after:
+            raise RuntimeError("no such size")
+
+    def pull(self, at: Nanos, samples: int) -> Samples | None:
+        if len(self.pulled) >= self._after:
+            self.pulled.append((at, samples))
+            if self._sound is not None:
+                return self._sound
+            raise RuntimeError("the tape tore")
+        return super().pull(at, samples)
+
+    def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None:
+        raise RuntimeError("the film tore")
+
+
+def tile(peer: str = "ann", track: str | None = "v", audio: str | None = "a") -> Tile:
+    return Tile(peer, track, audio, Box(0, 0, 64, 48), "cover", peer, "guest", muted=False)
+
+
+class Show:
+    """A programme whose ticks are made by hand."""
+
+    def __init__(self, fps: str | None = "30") -> None:
+        self.packets: list[Packet] = []
+        self.errors: list[EgressError] = []
+        self.warnings: list[str] = []
+        self.clock = Clock()
+        self.pipeline = Pipeline.model_validate(
+            {
+                "name": "test",
+                "video": None if fps is None else {"size": str(SIZE), "fps": fps, "bitrate": 100_000},
+                "layout": {"labels": False},
+                "sinks": [{"kind": "mp4", "to": "a.mp4"}],
+            }
+        )
+        self.programme = Programme(
+            self.pipeline, self.clock, self.packets.append, self.errors.append, self.warnings.append
+        )
+        self.closed = False
+
+    @property
+    def stats(self) -> ProgrammeStats:
+        return self.programme.stats
+
+    def tick(self, late: Nanos = PATIENCE) -> Nanos:
+        """Make the next tick so late; returns its session time."""
+        at = self.programme._time(self.stats.ticks)
+        self.clock.set(at + self.pipeline.delay + late)
+        assert self.programme._tick()
+        return at
+
+    def finish(self, at: Nanos = 0) -> Nanos:
+        self.closed = True
+        return self.programme.finish(at)
+
+    def counts(self) -> tuple[int, int]:
+        """Pictures and samples encoded."""
+        pictures = [packet.pts for packet in self.packets if packet.stream == "video"]
+        assert pictures == list(range(len(pictures)))
+        return len(pictures), max(packet.pts + packet.duration for packet in self.packets if packet.stream == "audio")
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Show]]:
+    shows: list[Show] = []
+
+    def _make(fps: str | None = "30") -> Show:
+        shows.append(Show(fps))
+        return shows[-1]
+
+    yield _make
+    for show in shows:
+        if not show.closed:
+            show.finish()
+
+
+@pytest.mark.parametrize(
+    ("fps", "end", "ticks", "samples"),
+    [
+        ("30", 2 * SECOND, 60, 96_000),
+        ("25", 2 * SECOND, 50, 96_000),
+        ("30000/1001", 1001 * SECOND // 1000, 30, 48_048),
+        ("30000/1001", SECOND, 30, 48_048),
+        (None, SECOND + 1, 51, 48_960),
+    ],
+)
+def test_pictures_and_samples_are_counts(
+    make: Callable[..., Show], fps: str | None, end: Nanos, ticks: int, samples: int
+) -> None:
+    show = make(fps)
+    show.clock.set(3600 * SECOND)
+    show.programme.start()
+    length = show.finish(end)
+    assert show.counts() == (0 if fps is None else ticks, samples)
+    assert length == ticks * SECOND // (50 if fps is None else Fraction(fps))
+    assert show.stats.ticks == ticks
+    assert show.stats.error is None and show.errors == []
+
+
+def test_blocks_adjoin_at_a_rate_that_divides_unevenly(make: Callable[..., Show]) -> None:
+    show, sounds = make("30000/1001"), Sounds()
+    show.programme.show(Scene(sounds={"a": sounds}), 0)
+    for _ in range(10):
+        show.tick()
+    assert {count for _, count in sounds.pulled} == {1601, 1602}
+    assert sum(count for _, count in sounds.pulled) == 10 * 48_000 * 1001 // 30_000
+
+
+def test_a_tick_up_to_a_quarter_second_late_draws_and_a_later_one_repeats_but_is_heard(
+    make: Callable[..., Show],
+) -> None:
+    show, pictures, sounds = make(), Pictures(), Sounds()
+    show.programme.show(Scene((tile(),), {"v": pictures}, {"a": sounds}), 0)
+    times = [show.tick(late) for late in (0, PATIENCE, PATIENCE + 1, SECOND, 0)]
+    assert pictures.asked == [times[0], times[1], times[4]]
+    assert [at for at, _ in sounds.pulled] == times
+    assert show.stats.late == 2
+    show.finish()
+    assert show.counts() == (5, 8_000)
+    assert show.stats.repeated == 2 + show.stats.refused
+
+
+def test_scenes_take_effect_at_their_session_time(make: Callable[..., Show]) -> None:
+    show, first, second = make(), Pictures(), Pictures()
+    show.programme.show(Scene((tile(track="1"),), {"1": first}), 0)
+    show.programme.show(Scene((tile(track="2"),), {"1": first, "2": second}), 100 * MILLISECOND)
+    times = [show.tick() for _ in range(6)]
+    assert first.asked == [at for at in times if at < 100 * MILLISECOND] and len(first.asked) == 3
+    assert second.asked == [at for at in times if at >= 100 * MILLISECOND]
+    assert first.shown == [SIZE, None] and second.shown == [SIZE]
+
+
+def test_speakers_are_marked_and_stay_so_through_a_pause(
+    make: Callable[..., Show], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked: list[set[str]] = []
+    monkeypatch.setattr(Compositor, "speaking", lambda _, peers: marked.append(set(peers)))
+    show, ann, bob = make("10"), Sounds(speaking=True), Sounds()
+    tiles = (tile("ann", None, "a"), tile("bob", None, "b"), tile("cat", None, None))
+    show.programme.show(Scene(tiles, sounds={"a": ann, "b": bob}), 0)
+    show.tick()
+    ann.speaking, bob.speaking = False, True
+    for _ in range(6):
+        show.tick()
+    assert SPEAKING_HOLD == SECOND // 2
+    assert marked == [{"ann"}, *[{"ann", "bob"}] * 4, {"bob"}, {"bob"}]
+
+
+def test_sound_that_leaves_is_faded_before_it_is_let_go(make: Callable[..., Show]) -> None:
+    show, leaving, staying = make(), Sounds(), Sounds(0.0)
+    mixed: list[Samples] = []
+    mix = show.programme._mixer.mix
+    show.programme._mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
+    show.programme.show(Scene(sounds={"a": leaving, "b": staying}), 0)
+    show.programme.show(Scene(sounds={"b": staying}), 66 * MILLISECOND)
+    for _ in range(5):
+        show.tick()
+    heard = np.concatenate(mixed, axis=1)[0]
+    assert len(leaving.pulled) == 3 and len(staying.pulled) == 5
+    assert heard[3_199] == np.float32(0.1) and heard[4_799] == 0 and not heard[4_800:].any()
+    assert np.abs(np.diff(heard)).max() < 0.001
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [(Broken(after=2), "the tape tore"), (Broken(sound=np.zeros((2, 7), np.float32)), "(2, 7)")],
+)
+def test_sound_that_fails_is_left_out_and_told_once(make: Callable[..., Show], broken: Broken, why: str) -> None:
+    show, whole, pictures = make(), Sounds(), Pictures()
+    show.programme.show(Scene((tile(),), {"v": pictures}, {"bad": broken, "a": whole}), 0)
+    for number in range(6):
+        if number == 4:
+            show.programme.show(Scene((tile(),), {"v": pictures}, {"bad": broken, "a": whole}), 0)
+        show.tick()
+    asked = len(broken.pulled)
+    show.programme.show(Scene((tile(),), {"v": pictures}, {"a": whole}), 0)
+    show.tick()
+    assert len(broken.pulled) == asked <= 3
+    assert len(show.warnings) == 1 and "track bad" in show.warnings[0] and why in show.warnings[0]
+    assert len(whole.pulled) == len(pictures.asked) == 7
+    assert show.stats.left_out == 1 and show.errors == []
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_pictures_that_fail_are_left_out_and_told_once(make: Callable[..., Show], after: int) -> None:
+    show, whole = make(), Pictures()
+    tiles = (tile("ann", "bad", None), tile("bob", "v", None))
+    show.programme.show(Scene(tiles, {"bad": Broken(after), "v": whole}), 0)
+    for _ in range(3):
+        show.tick()
+    assert len(show.warnings) == 1 and ("the film tore" if after else "no such size") in show.warnings[0]
+    assert len(whole.asked) == 3 and show.stats.left_out == 1
+
+
+def test_sound_that_is_no_number_or_too_loud_is_counted(make: Callable[..., Show]) -> None:
+    show = make(None)
+    show.programme.show(Scene(sounds={"a": Sounds(float("nan")), "b": Sounds(0.8), "c": Sounds(0.8)}), 0)
+    for _ in range(5):
+        show.tick()
+    assert show.stats.broken == 5 and show.stats.limited > 0 and show.warnings == []
+
+
+def test_a_failure_of_the_tick_itself_is_told_and_ends_it(make: Callable[..., Show]) -> None:
+    show = make()
+    show.programme.show(Scene((tile("ann", None, None),)), 0)
+
+    def fail(peers: object) -> None:
+        raise ZeroDivisionError("no canvas")
+
+    assert show.programme._compositor is not None
+    show.programme._compositor.speaking = fail  # type: ignore[method-assign]
+    show.clock.set(show.pipeline.delay)
+    show.programme.start()
+    show.finish(SECOND)
+    assert [error.message for error in show.errors] == ["the programme failed: ZeroDivisionError: no canvas"]
+    assert show.stats.error == show.errors[0].message
