@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from egress.model import registry
+from egress.model.address import RtmpAddress
 from egress.model.errors import RequestError
 from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
 from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
@@ -78,24 +78,14 @@ def _stream_problems(to: str, path: str) -> tuple[Problem, ...]:
 
     if to == STREAMS:
         return ()
-    if re.search(r"[\x00-\x20\x7f]", to):
-        return wrong("the address holds a space or control character")
     if braces := template_problems(to, path, (*PLACEHOLDERS, "rtmp")):
         return braces
     if STREAMS in to:
         return wrong("{rtmp} stands for whole addresses; write it alone")
-    if (scheme := scheme_of(to)) not in ("rtmp", "rtmps"):
-        what = "is a path" if scheme == "file" else f"has the scheme {scheme[:20]}"
-        return wrong(f"{what}; an rtmp sink needs rtmp:// or rtmps://, like {_EXAMPLE}")
     try:
-        parts = urlsplit(to)
-        port = parts.port
-    except ValueError:
-        return wrong(f"the address has no readable host and port; write it like {_EXAMPLE}")
-    if not parts.hostname or port == 0:
-        return wrong(f"the address has no host or port 0; write it like {_EXAMPLE}")
-    if not parts.path.strip("/"):
-        return wrong(f"the address has no path after the host; write it like {_EXAMPLE}")
+        RtmpAddress.parse(to)
+    except RequestError as error:
+        return wrong("; ".join(message for _, message in error.problems))
     return ()
 
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from egress.model.address import RtmpAddress, shown
 from egress.model.errors import Blame, DestinationError, Fault, RequestError
 from egress.model.job import Artifact
 from egress.model.media import MILLISECOND, Codec, Packet, StreamInfo
 from egress.model.pipeline import SinkDoc
 from egress.model.secrets import redact
-from egress.sinks.address import RtmpAddress, shown
 from egress.sinks.backlog import Backlog
 from egress.sinks.backoff import Backoff
 from egress.sinks.base import Sink, SinkContext

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from egress.sinks.address import RtmpAddress
+from egress.model.address import RtmpAddress
 from egress.sinks.rtmp_chunks import Kind
 from egress.sinks.rtmp_protocol import Publisher, RtmpError, Stage, Trouble
 from egress.sinks.sender_feed import Limits

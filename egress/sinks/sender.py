@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from egress.model.address import RtmpAddress
 from egress.model.errors import EgressError
 from egress.model.secrets import redact
 from egress.sinks import flv
-from egress.sinks.address import RtmpAddress
 from egress.sinks.rtmp_chunks import Kind
 from egress.sinks.rtmp_connection import Connection
 from egress.sinks.rtmp_protocol import RtmpError, Trouble

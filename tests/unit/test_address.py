@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from egress.model.address import PROVIDERS, RtmpAddress, shown
 from egress.model.errors import RequestError
-from egress.sinks.address import RtmpAddress, shown
+from egress.model.secrets import redact_url
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,7 @@ from egress.sinks.address import RtmpAddress, shown
         ("twitch://live_1_A", True, "ingest.global-contribute.live-video.net", 443, "app", "live_1_A", None),
         ("facebook://FB-1?s_bl=1", True, "live-api-s.facebook.com", 443, "rtmp", "FB-1?s_bl=1", None),
         ("youtube://A-b", True, "a.rtmps.youtube.com", 443, "live2", "A-b", None),
+        ("YouTube://A-b", True, "a.rtmps.youtube.com", 443, "live2", "A-b", None),
         ("mux://k", True, "global-live.mux.com", 443, "app", "k", None),
     ],
 )
@@ -38,12 +40,14 @@ def test_the_parts_of_an_address(
         ("rtmp://host", "has no stream key"),
         ("rtmp:///live/sekretkey", "has no host"),
         ("youtube://", "has no stream key"),
+        ("rtmp://host:sekretkey/live/k", "no readable host and port"),
+        ("rtmp://host:0/live/sekretkey", "has port 0"),
         ("http://host/live/sekretkey", "has the scheme 'http'"),
-        ("sekretkey", "has the scheme ''"),
+        ("sekretkey", "has no scheme"),
         ("rtmp://me:sekretkey@host/live/k", "has user:password@"),
-        ("rtmp://host:99999/live/sekretkey", "out of range"),
+        ("rtmp://host:99999/live/sekretkey", "no readable host and port"),
         ("rtmp://host/live/sekretkey\r\nX", "space or control character"),
-        ("rtmp://[host/live/sekretkey", "Invalid IPv6"),
+        ("rtmp://[host/live/sekretkey", "no readable host and port"),
     ],
 )
 def test_a_wrong_address_is_refused_with_the_fix_and_without_the_key(url: str, problem: str) -> None:
@@ -64,3 +68,11 @@ def test_nothing_of_an_address_of_another_kind_is_shown() -> None:
     assert shown("http://host/live/sekretkey") == "http://…"
     assert shown("sekretkey") == "…"
     assert shown("rtmp://host/live/sekretkey-1234") == "rtmp://host/live/…1234"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_providers_key_is_hidden_wherever_addresses_are_shown(provider: str) -> None:
+    url = f"{provider}://abcdefgh-ijkl-mnop"
+    assert redact_url(url) == shown(url) == RtmpAddress.parse(url).public == f"{provider}://…mnop"
+    upper = shown(url.replace(provider, provider.upper()))
+    assert "abcdefgh" not in upper

@@ -47,14 +47,23 @@ def rtmp(to: str) -> RtmpDoc:
         (hls("live/{rom}/"), "unknown placeholder"),
         (rtmp("{rtmp}"), None),
         (rtmp("rtmp://host/live/key"), None),
-        (rtmp("rtmps://user:pass@host:443/live/{room}"), None),
+        (rtmp("rtmps://host:443/live/{room}"), None),
+        (rtmp("rtmps://user:pass@host:443/live/{room}"), "has user:password@"),
+        (rtmp("RTMP://host/live/key"), None),
+        (rtmp("youtube://abcd-efgh"), None),
+        (rtmp("twitch://live_1"), None),
+        (rtmp("facebook://FB-1"), None),
+        (rtmp("mux://k"), None),
+        (rtmp("youtube://"), "no stream key"),
+        (rtmp("rtmp://host/justapp"), "no stream key; write it like rtmp://host/app/key"),
+        (rtmp("rtmp://host:0/live/key"), "port 0"),
         (rtmp("rtmp://host/{rtmp}"), "write it alone"),
-        (rtmp("rtmp://host"), "no path"),
+        (rtmp("rtmp://host"), "no stream key"),
         (rtmp("rtmp:///live/key"), "no host"),
         (rtmp("rtmp://host:99999/live/key"), "no readable host and port"),
         (rtmp("rtmp://[::1/live/key"), "no readable host and port"),
-        (rtmp("http://host/live"), "needs rtmp:// or rtmps://"),
-        (rtmp("live/key"), "is a path"),
+        (rtmp("http://host/live"), "scheme 'http'; it needs one of rtmp, rtmps, youtube"),
+        (rtmp("live/key"), "has no scheme"),
         (rtmp("rtmp://host/li ve/key"), "space or control"),
         (OtherSinkDoc(kind="wav", to="../x"), "leads out"),
         (OtherSinkDoc(kind="wav", to="srt://host:1"), None),
@@ -65,7 +74,10 @@ def test_each_sink_says_what_is_wrong_with_its_target(sink: SinkDoc, says: str |
     assert (says in messages) if says else not messages
 
 
-@pytest.mark.parametrize("to", [f"rtmp://host:bad/live/{KEY}", f"http://host/{KEY}", f"rtmp://h/a b/{KEY}"])
+@pytest.mark.parametrize(
+    "to",
+    [f"rtmp://host:bad/live/{KEY}", f"rtmp://h:{KEY}/live/k", f"{KEY}:x", f"http://host/{KEY}", f"rtmp://h/a b/{KEY}"],
+)
 def test_messages_about_a_stream_never_show_its_key(to: str) -> None:
     (problem,) = targets.target_problems(rtmp(to), "to")
     assert KEY not in problem.message

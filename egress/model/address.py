@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from egress.model.errors import RequestError
-from egress.model.secrets import HIDDEN, redact, redact_url
+from egress.model.secrets import HIDDEN, redact_url
 
 PROVIDERS = {
     "youtube": "rtmps://a.rtmps.youtube.com:443/live2/",
@@ -41,19 +41,24 @@ class RtmpAddress:
         if _CONTROL.search(url):
             raise _wrong(public, "holds a space or control character")
         scheme, _, rest = url.partition("://")
-        if scheme in PROVIDERS:
+        if (provider := PROVIDERS.get(scheme.lower())) is not None:
             if not rest.strip("/"):
                 raise _wrong(public, "has no stream key")
-            url = PROVIDERS[scheme] + rest.strip("/")
+            url = provider + rest.strip("/")
         try:
             parts = urlsplit(url, allow_fragments=False)
             port = parts.port
-        except ValueError as error:
-            raise _wrong(public, redact(str(error), url)) from None
+        except ValueError:
+            # Its text would quote what stands where the port should, which may be the key.
+            raise _wrong(public, "has no readable host and port") from None
         if parts.scheme not in ("rtmp", "rtmps"):
-            raise _wrong(public, f"has the scheme {parts.scheme!r}, which is not one of {', '.join(SCHEMES)}")
+            # Without the slashes it may as well be a bare key with a colon in it.
+            what = f"has the scheme {scheme[:20]!r}" if rest else "has no scheme"
+            raise _wrong(public, f"{what}; it needs one of {', '.join(SCHEMES)}")
         if not parts.hostname:
             raise _wrong(public, "has no host")
+        if port == 0:
+            raise _wrong(public, "has port 0, which nobody listens at")
         if parts.username is not None:
             raise _wrong(public, "has user:password@, which RTMP servers take as part of the key's query, not there")
         app, _, name = parts.path.strip("/").rpartition("/")
@@ -81,9 +86,20 @@ class RtmpAddress:
 def shown(url: str) -> str:
     """What may be shown of an address meant for RTMP, right or wrong."""
     scheme, colon, _ = url.partition("://")
-    # In an address of another kind there is no telling where the key stands.
-    return redact_url(url) if not colon or scheme in SCHEMES else f"{scheme}://{HIDDEN}"
+    if not colon:
+        return HIDDEN
+    # In an address of another kind, or one with no readable host, there is no telling where the key stands.
+    known = scheme.lower() in PROVIDERS or (scheme.lower() in SCHEMES and _readable(url))
+    return redact_url(url) if known else f"{scheme}://{HIDDEN}"
+
+
+def _readable(url: str) -> bool:
+    try:
+        port = urlsplit(url, allow_fragments=False).port
+    except ValueError:
+        return False
+    return port is None or port >= 0
 
 
 def _wrong(public: str, problem: str) -> RequestError:
-    return RequestError(f"the RTMP address {public} {problem}; {_FORM}", (("to", problem),))
+    return RequestError(f"the RTMP address {public} {problem}; {_FORM}", (("to", f"{problem}; {_FORM}"),))
