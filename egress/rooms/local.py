@@ -63,7 +63,7 @@ class LocalConnector(RoomConnector):
         )
         app = WhipApp(name, session, options.get("token"))
         async with WhipServer(app, options.get("host", "127.0.0.1"), _number(options, "port", 0)) as server:
-            session.open(server.url)
+            session.open(server.endpoint)
             try:
                 yield session
             finally:

@@ -7,21 +7,19 @@ RFC asks of a server without trickle and ICE restarts.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
-import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, quote, unquote
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from egress.model.errors import EgressError, RequestError
+from egress.serving import HttpServer, bounded_body
 
 LARGEST_OFFER = 256 * 1024
 _BODY_TIMEOUT = 10.0
@@ -118,7 +116,7 @@ class WhipApp:
             message = f"the offer must come as application/sdp, not {kind[:60] or 'without a Content-Type'}"
             return _say(415, message, {"Accept-Post": "application/sdp"})
         try:
-            body = await asyncio.wait_for(_body(request), _BODY_TIMEOUT)
+            body = await asyncio.wait_for(bounded_body(request, LARGEST_OFFER), _BODY_TIMEOUT)
         except TimeoutError:
             return _say(408, f"the offer did not arrive within {_BODY_TIMEOUT:.0f} s")
         if body is None:
@@ -139,98 +137,21 @@ class WhipApp:
         return Response(answer, 201, {"Location": location, "Cache-Control": "no-store"}, "application/sdp")
 
 
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None when it is over LARGEST_OFFER."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > LARGEST_OFFER:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_OFFER:
-            return None
-    return bytes(body)
-
-
 def _say(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     return PlainTextResponse(message + "\n", status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        # What a signal means is for the program around to decide.
-        yield
-
-
-class WhipServer:
+class WhipServer(HttpServer):
     """Serves a WhipApp in the running loop for the length of the context; port 0 takes a free one.
 
     Entering raises RequestError when the address cannot be had.
     """
 
     def __init__(self, app: WhipApp, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._app = app
-        self._host = host
-        self._port = port
-        self._task: asyncio.Task[None] | None = None
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                loop="none",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                limit_concurrency=512,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        super().__init__(app, host=host, port=port, grace=1, most=512)
+        self._path = app.path
 
     @property
-    def url(self) -> str:
+    def endpoint(self) -> str:
         """Where publishers on this machine POST their offers."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}{self._app.path}"
-
-    async def __aenter__(self) -> WhipServer:
-        listener = self._listen()
-        self._port = listener.getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve([listener]), name="whip server")
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
-        if self._task.done():
-            listener.close()
-            self._task.result()
-            raise RequestError(f"the WHIP server did not start at {self.url}")
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        if self._task is None:
-            return
-        self._server.should_exit = True
-        _, pending = await asyncio.wait({self._task}, timeout=3)
-        if pending:
-            self._server.force_exit = True
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    def _listen(self) -> socket.socket:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0]
-            listener = socket.socket(family, kind, protocol)
-        except (OSError, UnicodeError) as error:
-            raise RequestError(f"host {self._host!r} is no address to listen on: {error}") from error
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(256)
-            listener.setblocking(False)
-        except (OSError, OverflowError) as error:
-            listener.close()
-            raise RequestError(
-                f"{self._host}:{self._port} cannot be listened on: {error}; choose another port"
-            ) from error
-        return listener
+        return f"{self.url}{self._path}"

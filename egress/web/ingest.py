@@ -10,6 +10,8 @@ import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from egress.serving import bounded_body
+
 LARGEST_BODY = 256 * 1024
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -91,7 +93,7 @@ class Ingest:
         if self._client is None:
             return _refusal(503, "the server is stopping")
         try:
-            body = await asyncio.wait_for(_body(request), _BODY_TIMEOUT)
+            body = await asyncio.wait_for(bounded_body(request, LARGEST_BODY), _BODY_TIMEOUT)
         except ClientDisconnect:
             return _refusal(400, "the request was cut off")
         except TimeoutError:
@@ -111,18 +113,6 @@ class Ingest:
         if content is None:
             return _refusal(502, "the room's answer is too long")
         return Response(content, answer.status_code, _returned(answer))
-
-
-async def _body(request: Request) -> bytes | None:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > LARGEST_BODY:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            return None
-    return bytes(body)
 
 
 async def _bounded(answer: httpx.Response) -> bytes | None:

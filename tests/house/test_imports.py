@@ -12,12 +12,13 @@ from tests.house.tree import ROOT, imports, modules, name_of, room_of
 ALLOWED: dict[str, set[str]] = {
     "": set(),
     "model": set(),
-    "rooms": {"model"},
+    "serving": {"model"},
+    "rooms": {"model", "serving"},
     "media": {"model"},
     "sinks": {"model"},
     "storage": {"model"},
     "demo": {"model"},
-    "web": {"model"},
+    "web": {"model", "serving"},
     "control": {"model"},
     "pipelines": {"model"},
     "doctor": {"model", "pipelines"},
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
 
 WITHOUT_MEDIA = ("av", "numpy", "aiortc", "PIL", "ray")
 PURE: dict[str, tuple[str, ...]] = {
+    "egress.serving": WITHOUT_MEDIA,
     "egress.web.app": WITHOUT_MEDIA,
     "egress.control.worker_run": (*WITHOUT_MEDIA, "starlette"),
     "egress.sinks.sender": (*WITHOUT_MEDIA, "pydantic", "starlette"),

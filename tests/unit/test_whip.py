@@ -161,9 +161,9 @@ async def test_unknown_publication_is_not_found() -> None:
 async def test_server_listens_and_stops() -> None:
     async with WhipServer(WhipApp("a room", Porch())) as server:
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert server.url.endswith("/whip/a%20room")
-            assert (await client.post(server.url, content="v=0", headers=SDP)).status_code == 201
-        url = server.url
+            assert server.endpoint.endswith("/whip/a%20room")
+            assert (await client.post(server.endpoint, content="v=0", headers=SDP)).status_code == 201
+        url = server.endpoint
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.ConnectError):
             await client.post(url)
@@ -172,7 +172,7 @@ async def test_server_listens_and_stops() -> None:
 async def test_stalled_request_does_not_hold_up_the_end() -> None:
     async with asyncio.timeout(8):
         async with WhipServer(WhipApp("r", Porch())) as server:
-            port = httpx.URL(server.url).port
+            port = httpx.URL(server.endpoint).port
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(
                 b"POST /whip/r HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 9\r\n\r\nv"
@@ -186,9 +186,9 @@ async def test_taken_port_and_wrong_host_are_refused_by_name() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(RequestError, match=f"127.0.0.1:{port} cannot be listened on"):
+        with pytest.raises(RequestError, match=f"127.0.0.1:{port}.*choose another"):
             async with WhipServer(WhipApp("r", Porch()), port=port):
                 pass
-    with pytest.raises(RequestError, match="no address to listen on"):
+    with pytest.raises(RequestError, match="can not listen on no.such.host"):
         async with WhipServer(WhipApp("r", Porch()), host="no.such.host.invalid"):
             pass

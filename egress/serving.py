@@ -1,0 +1,147 @@
+"""HTTP inside a running event loop: a server that takes no signal and stops in bounded time, and bounded bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from egress.model.errors import Fault, RequestError
+
+_BACKLOG = 1024
+
+
+async def bounded_body(request: Request, largest: int) -> bytes | None:
+    """The whole body; None when it is over `largest` bytes. Raises ClientDisconnect."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > largest:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            return None
+    return bytes(body)
+
+
+class _Server(uvicorn.Server):
+    stopping: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        # The program around decides what a signal means; stopping this server is only a part of it.
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            # Out of a task it would tear down the whole loop.
+            raise Fault("its app refused to start") from None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.stopping is not None:
+            self.stopping()
+        await super().shutdown(sockets)
+
+
+class HttpServer:
+    """Serves one ASGI app for the length of the context; `port` 0 takes a free one.
+
+    Entering raises RequestError when the address can not be had, Fault when the app does not start. Leaving stops at
+    once to accept, calls `stopping`, gives requests in flight `grace` seconds, then cancels them. With `most`, requests
+    beyond so many connections at a time are answered 503. `lifespan` says whether the app has one.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace: int = 2,
+        most: int | None = None,
+        lifespan: bool = False,
+        stopping: Callable[[], None] | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._grace = grace
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                loop="none",
+                ws="none",
+                lifespan="on" if lifespan else "off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=most,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=grace,
+            )
+        )
+        self._server.stopping = stopping
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine reaches it; no slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        listener = _listener(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve([listener]), name=f"http-{self.port}")
+        while not self._server.started:
+            if self._task.done():
+                listener.close()
+                raise Fault(f"the server at {self.url} did not start: {self._task.exception()}")
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        _, pending = await asyncio.wait({self._task}, timeout=self._grace + 3)
+        if pending:
+            self._server.force_exit = True
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._task = None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        if not 0 <= port <= 65535:
+            raise OverflowError("a port is a number from 0 to 65535")
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise RequestError(f"can not listen on {host}:{port}: {error}", (("listen", "is not an address"),)) from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(
+            f"can not listen on {host}:{port}: {reason}; choose another address or port",
+            (("listen", f"{host}:{port} can not be had"),),
+        ) from None
+    return listener
