@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from egress.model.errors import RequestError
 from egress.model.problems import Problem, did_you_mean, refuse, shown
 
 PLACEHOLDERS: Mapping[str, str] = {
@@ -25,6 +26,9 @@ PLACEHOLDERS: Mapping[str, str] = {
 MAX_VALUE = 100
 MAX_NAME = 240
 """Longest value of a placeholder, and longest file or folder name made of them: file systems end at 255 bytes."""
+
+MAX_ROOM = 300
+"""Longest name of a local room."""
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -45,10 +49,34 @@ def safe(text: str) -> str:
 
 
 def room_name(address: str) -> str:
-    """The part of a room's address people know it by; never its query, user or password."""
+    """The part of a room's address people know it by, decoded; never its query, user or password.
+
+    A local room's address is nothing but its name (`local_room_name` judges it); of others it is the end of the path.
+    """
+    scheme, colon, rest = address.partition(":")
+    if not colon:
+        return address
+    if scheme.lower() == "local":
+        return unquote(rest)
     parts = urlsplit(address)
-    tail = PurePosixPath(unquote(parts.path)).name or parts.hostname or ""
-    return tail if parts.scheme else address
+    return PurePosixPath(unquote(parts.path)).name or parts.hostname or ""
+
+
+def local_room_name(address: str) -> str:
+    """The name in `local:NAME`, any text that can stand in a path of HTTP; raises RequestError naming the fix."""
+    name = room_name(address)
+    if not name.strip():
+        problem = "has no name; write it like local:standup"
+    elif len(name) > MAX_ROOM:
+        problem = f"is {len(name)} characters long; a room's name may have {MAX_ROOM}"
+    elif "/" in name or name in (".", ".."):
+        whole = "-".join(part for part in name.split("/") if part.strip("."))
+        problem = f"must be one name, without '/' and more than dots; write it like local:{whole or 'standup'}"
+    elif any(unicodedata.category(char) == "Cs" for char in name):
+        problem = "is no readable text; write it in UTF-8"
+    else:
+        return name
+    raise RequestError(f"room {shown(address)} {problem}", (("room", problem),))
 
 
 def values(*, room: str, job: str, pipeline: str, started: datetime) -> Mapping[str, str]:

@@ -9,11 +9,11 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar
-from urllib.parse import unquote
 
 from egress.model.clock import monotonic
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
+from egress.model.places import local_room_name
 from egress.model.room import (
     Peer,
     PeerJoined,
@@ -56,7 +56,7 @@ class LocalConnector(RoomConnector):
     @asynccontextmanager
     async def join(self, url: RoomURL, identity: Identity) -> AsyncIterator[RoomSession]:
         """Hold the room for the length of the context; raises RequestError for a bad name, option or address."""
-        name = room_name(url)
+        name = local_room_name(url.text)
         options = identity.options
         session = LocalSession(
             name, _number(options, "publishers", MOST_PUBLISHERS), _number(options, "reorder", _REORDER)
@@ -68,16 +68,6 @@ class LocalConnector(RoomConnector):
                 yield session
             finally:
                 await session.close("the recorder has left")
-
-
-def room_name(url: RoomURL) -> str:
-    """The room's name in `local:NAME`; raises RequestError when there is none, or it is too long."""
-    name = unquote(url.text.partition(":")[2]).strip("/")
-    if not name:
-        raise RequestError("a local room needs a name; write it like local:standup", (("room", "has no name"),))
-    if len(name) > 300:
-        raise RequestError("the room's name is over 300 characters", (("room", "is over 300 characters"),))
-    return name
 
 
 def _number(options: Mapping[str, str], key: str, default: int) -> int:

@@ -74,7 +74,7 @@ class Ingest:
             resource = _resource(base, location)
             if resource is None:
                 return _refusal(502, f"the worker of room {room!r} answered with an unusable Location")
-            answer.headers["location"] = f"{quote(request.url.path)}/{quote(resource, safe='')}"
+            answer.headers["location"] = f"{quote(request.scope['path'])}/{quote(resource, safe='')}"
         return answer
 
     async def resource(self, request: Request) -> Response:

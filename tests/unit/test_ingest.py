@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,11 +13,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from egress.model.places import local_room_name
+from egress.rooms.whip import Visitor, WhipApp, WhipServer
 from egress.web.app import create_app
 from egress.web.ingest import LARGEST_BODY
 from egress.web.server import WebServer
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
+
+
+class Door:
+    """A room's door that notes who came and left."""
+
+    def __init__(self) -> None:
+        self.came: list[Visitor] = []
+        self.left: list[str] = []
+
+    async def admit(self, visitor: Visitor, offer: str) -> tuple[str, str]:
+        self.came.append(visitor)
+        return "pub 1?", "v=0 answer"
+
+    async def dismiss(self, publication: str) -> bool:
+        self.left.append(publication)
+        return True
 
 
 class Worker:
@@ -102,6 +121,23 @@ async def test_a_room_may_have_any_name(client: httpx.AsyncClient, worker: Worke
     assert answer.headers["location"] == "/whip/%C3%A9t%C3%A9%201/r%20one"
     assert (await client.delete(answer.headers["location"])).status_code == 201
     assert worker.seen[-1][:2] == ("DELETE", "/whip/standup/r one")
+
+
+@pytest.mark.parametrize(
+    "address", ["local:my room", "local:my%20room", "local:who? #1", "local:100%", "local:été;☃&a=b"]
+)
+async def test_a_room_is_published_to_through_the_front_door_whatever_its_name(address: str) -> None:
+    name = local_room_name(address)
+    door = Door()
+    async with WhipServer(WhipApp(name, door)) as behind:
+        app = create_app(origins={}, whip=lambda room: behind.endpoint if room == name else None)
+        async with WebServer(app) as server, httpx.AsyncClient(trust_env=False, base_url=server.url) as client:
+            headers = {"Content-Type": "application/sdp"}
+            answer = await client.post(f"/whip/{quote(name, safe='')}?name=Ada", content=OFFER, headers=headers)
+            assert (answer.status_code, answer.text) == (201, "v=0 answer")
+            assert (await client.delete(answer.headers["location"])).status_code == 200
+            assert (await client.get(f"/publish/{quote(name, safe='')}")).status_code == 200
+    assert door.came == [Visitor(name="Ada")] and door.left == ["pub 1?"]
 
 
 @pytest.mark.parametrize("location", ["/elsewhere/r1", "/whip/standup/", "/whip/standup/a/b", "/whip/other/r1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -56,10 +57,42 @@ def test_names_that_lose_letters_stay_apart() -> None:
         ("livekit+wss://host", "host"),
         ("standup", "standup"),
         ("local:my%20room", "my room"),
+        ("local:my room", "my room"),
+        ("local:who? me #1", "who? me #1"),
+        ("local:100%", "100%"),
     ],
 )
 def test_the_room_is_called_by_the_end_of_its_address(address: str, name: str) -> None:
     assert places.room_name(address) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["standup", "my room", "who? #1", "100%", "été ☃", "x" * 300, "a\nb\x00", "a:b", "..."]
+)
+def test_a_local_room_may_have_any_name(name: str) -> None:
+    assert places.local_room_name(f"local:{name}") == name
+    assert places.local_room_name(f"local:{quote(name, safe='')}") == name
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("local:", "has no name; write it like local:standup"),
+        ("local:%20", "has no name"),
+        ("local:team/a", "write it like local:team-a"),
+        ("local:team%2Fa", "write it like local:team-a"),
+        ("local://x", "write it like local:x"),
+        ("local:../../etc/passwd", "write it like local:etc-passwd"),
+        ("local:..", "write it like local:standup"),
+        ("local:/", "write it like local:standup"),
+        ("local:" + "x" * 301, "301 characters long; a room's name may have 300"),
+        ("local:a\udc80", "UTF-8"),
+    ],
+)
+def test_a_local_room_that_no_publisher_could_reach_is_refused_with_the_fix(address: str, words: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        places.local_room_name(address)
+    assert words in caught.value.message and caught.value.problems[0][0] == "room"
 
 
 def test_every_placeholder_expands() -> None:

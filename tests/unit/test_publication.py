@@ -10,7 +10,7 @@ from egress.model.media import MILLISECOND, SECOND
 from egress.model.room import Peer, PeerJoined, PeerLeft, RoomEvent, TrackPublished
 from egress.rooms import local, publication
 from egress.rooms.base import Identity, RoomURL
-from egress.rooms.local import LocalConnector, LocalSession, room_name
+from egress.rooms.local import LocalConnector, LocalSession
 from egress.rooms.publication import LiveTrack, Names, Publication
 from egress.rooms.whip import Visitor
 from tests.unit.test_sdp import GOOD
@@ -162,18 +162,10 @@ def test_bounds_on_silence_leave_room_for_the_scenarios() -> None:
     assert publication.AUDIO_PAUSE > 400 * MILLISECOND
 
 
-@pytest.mark.parametrize(
-    "address, name",
-    [("local:standup", "standup"), ("local:stand%20up", "stand up"), ("local:a/b", "a/b"), ("local://x", "x")],
-)
-def test_rooms_name_is_what_follows_the_scheme(address: str, name: str) -> None:
-    assert room_name(RoomURL.parse(address)) == name
-
-
-@pytest.mark.parametrize("address, said", [("local:", "needs a name"), ("local:" + "x" * 301, "over 300")])
-def test_room_without_a_usable_name_is_refused(address: str, said: str) -> None:
-    with pytest.raises(RequestError, match=said):
-        room_name(RoomURL.parse(address))
+async def test_a_room_that_cannot_be_reached_by_http_is_refused_before_it_opens() -> None:
+    with pytest.raises(RequestError, match=r"without '/'.*local:etc-passwd"):
+        async with LocalConnector().join(RoomURL.parse("local:../../etc/passwd"), Identity()):
+            pass
 
 
 async def test_option_that_is_no_number_is_refused_by_name() -> None:
