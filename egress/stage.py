@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -29,10 +31,15 @@ from egress.model.room import (
 )
 from egress.rooms.base import RoomSession
 
+log = logging.getLogger(__name__)
+
 CLOCK_RATE: Mapping[str, int] = MappingProxyType({"video": 90_000, "audio": 48_000})
 
 GAUGES = ("timeline_", "waiting")
 """Figures of one intake that are no counts: of all intakes, the worst is told."""
+
+CLOSE_WITHIN = 15.0
+"""Seconds that all intakes together have to end; each has shorter limits of its own, for what it waits for."""
 
 LINGER: Nanos = SECOND // 4
 """How long an intake outlives its last scene, so that the tick never pulls from a closed one."""
@@ -51,7 +58,9 @@ class Stage:
         clock: SessionClock,
         visit: RoomSession,
         programme: Programme,
+        on_warning: Callable[[str], None] = log.warning,
     ) -> None:
+        """`on_warning` is told, on the loop's thread, whose media stays broken."""
         self.room = Room(name="")
         self.last_seen: Nanos = 0
         self.ever_published = False
@@ -64,6 +73,8 @@ class Stage:
         self._videos: dict[str, VideoIntake] = {}
         self._sounds: dict[str, AudioIntake] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._on_warning = on_warning
         self._totals: dict[str, int] = {}
 
     def selected(self, peer: Peer) -> bool:
@@ -102,11 +113,16 @@ class Stage:
         await self._set()
 
     async def close(self) -> None:
-        """End every intake."""
+        """End every intake; what does not end within CLOSE_WITHIN is left behind, which is told."""
+        self._closing.set()
         for track_id in (*self._videos, *self._sounds):
-            self._drop(track_id, linger=0)
-        if self._leaving:
-            await asyncio.gather(*self._leaving)
+            self._drop(track_id)
+        if not self._leaving:
+            return
+        _, hung = await asyncio.wait(self._leaving, timeout=CLOSE_WITHIN)
+        for task in hung:
+            task.cancel()
+            self._on_warning(f"{task.get_name()}: it did not end within {CLOSE_WITHIN:g} s and is left behind")
 
     def stats(self) -> dict[str, int]:
         """Sums of all intakes' counters since the job began, and the worst of what is not a count."""
@@ -119,29 +135,46 @@ class Stage:
 
     def _take_in(self, track: Track) -> None:
         self.ever_published = True
-        source = self._visit.source(track.id)
+        try:
+            source = self._visit.source(track.id)
+        except KeyError:
+            # Replaced or ended since the room said it was published: the room will say so next.
+            return
         timeline = self._peer_clocks[track.peer].track(track.kind, CLOCK_RATE[track.kind])
         delay, loop = self._pipeline.delay, asyncio.get_running_loop()
+        whose = f"{track.source} of {self.room.peers[track.peer].name}"
+
+        def warn(message: str) -> None:
+            self._on_warning(f"{whose}: {message}")
+
         if track.kind == "audio":
-            sound = self._sounds[track.id] = AudioIntake(source, timeline, self._clock, delay=delay, loop=loop)
+            sound = AudioIntake(source, timeline, self._clock, delay=delay, loop=loop, on_warning=warn)
+            self._sounds[track.id] = sound
             sound.start()
         elif self._pipeline.video is not None:
-            video = self._videos[track.id] = VideoIntake(source, timeline, self._clock, delay=delay, loop=loop)
+            video = VideoIntake(source, timeline, self._clock, delay=delay, loop=loop, on_warning=warn)
+            self._videos[track.id] = video
             video.start()
 
-    def _drop(self, track_id: str, *, linger: Nanos | None = None) -> None:
+    def _drop(self, track_id: str) -> None:
         intake = self._videos.pop(track_id, None) or self._sounds.pop(track_id, None)
         if intake is None:
             return
-        wait = self._pipeline.delay + LINGER if linger is None else linger
-        task = asyncio.create_task(self._end(intake, wait), name=f"end intake {track_id}")
+        task = asyncio.create_task(self._end(intake), name=f"end of track {track_id}")
         self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        task.add_done_callback(self._ended)
 
-    async def _end(self, intake: VideoIntake | AudioIntake, wait: Nanos) -> None:
-        await asyncio.sleep(wait / SECOND)
+    async def _end(self, intake: VideoIntake | AudioIntake) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), (self._pipeline.delay + LINGER) / SECOND)
         await intake.close()
         _add(self._totals, intake.stats())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._leaving.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s failed", task.get_name(), exc_info=error)
+            self._on_warning(f"{task.get_name()} failed: {type(error).__name__}: {error}")
 
     async def _set(self) -> None:
         now = self._clock.now()

@@ -14,6 +14,9 @@ CLOCK_RATE = 90_000
 PATIENCE: Nanos = 3 * SECOND // 2
 """A frozen picture looks better than a smeared one, for so long; some senders give no keyframe when asked."""
 
+MOST_PIXELS = 4096 * 4096
+"""VP8 and H.264 can say 16383x16383 in a few bytes: 400 MB a picture, of which a decoder keeps several."""
+
 _DECODERS = {Codec.VP8: "vp8", Codec.H264: "h264"}
 
 
@@ -30,6 +33,10 @@ class VideoDecoder:
         """Frames before the first keyframe, or of a codec we do not decode."""
         self.broken_since: Nanos | None = None
         """Since when (session time) pictures cannot be trusted; None while all is well."""
+        self.oversized = 0
+        """Frames refused because their pictures have more than MOST_PIXELS; counted among `errors` as well."""
+        self.lost_keys = 0
+        """Keyframes that could not be decoded: those that healed nothing."""
         self._context: VideoCodecContext | None = None
         self._stream: tuple[int, Codec] | None = None
         self._keyed = False
@@ -42,6 +49,12 @@ class VideoDecoder:
     def lose(self, now: Nanos) -> None:
         """Frames were left out on purpose: what follows refers to pictures never decoded."""
         self._keyed = False
+        self._doubt(now)
+
+    def renew(self, now: Nanos) -> None:
+        """Begin anew with a decoder that knows nothing, at the next keyframe: what there is cannot be trusted."""
+        self.errors += 1
+        self._stream = self._context = None
         self._doubt(now)
 
     def decode(self, frame: EncodedFrame, now: Nanos) -> list[av.VideoFrame]:
@@ -79,9 +92,12 @@ class VideoDecoder:
         packet.time_base = Fraction(1, CLOCK_RATE)
         try:
             return context.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            # Refused by its size, VP8 forgets it; H.264 keeps it.
+            self.oversized += isinstance(error, av.ArgumentError) or context.width * context.height > MOST_PIXELS
             if frame.key:
-                self._stream = None
+                self.lost_keys += 1
+                self._stream = self._context = None
             return None
 
     def _doubt(self, now: Nanos) -> None:
@@ -96,5 +112,6 @@ class VideoDecoder:
             context = av.CodecContext.create(_DECODERS[frame.codec], "r")
             assert isinstance(context, VideoCodecContext)
             context.thread_count = 1
+            context.options = {"max_pixels": str(MOST_PIXELS)}
             context.flags |= Flags.low_delay
             self._context = context

@@ -6,20 +6,18 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import av
 
-from egress.media.decoding import CLOCK_RATE, VideoDecoder
-from egress.media.reading import Reader
+from egress.media.decoding import CLOCK_RATE, MOST_PIXELS, VideoDecoder
+from egress.media.reading import CLOSE_WITHIN, Reader
 from egress.media.scaling import Fit, Matrix, Scaler
 from egress.media.shelf import Picture, Shelf
 from egress.media.timeline import TrackTimeline
 from egress.model.clock import SessionClock
 from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos, Size
-
-__all__ = ["Picture", "VideoIntake"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +36,8 @@ STARVED: Nanos = 100 * MILLISECOND
 HOLD: Nanos = 5 * SECOND
 """How long the last good picture of a broken stream stays."""
 ASK_AGAIN: Nanos = 250 * MILLISECOND
+STUBBORN = 3
+"""So many frames that give no picture, a new decoder for each, are more than an accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,22 @@ class VideoIntake:
         delay: Nanos,
         loop: asyncio.AbstractEventLoop,
         matrix: Matrix | None = None,
+        on_warning: Callable[[str], None] = log.warning,
     ) -> None:
-        """`delay` is how long after session time t the tick of t runs; `matrix` is for senders that tag wrongly."""
-        self._failure: Exception | None = None
+        """`delay` is how long after session time t the tick of t runs; `matrix` is for senders that tag wrongly;
+        `on_warning` is told, on the loop's thread, what stays broken."""
+        self._on_warning = on_warning
         self._source = source
         self._timeline = timeline
         self._clock = clock
         self._delay = delay
         self._loop = loop
         self._decoder = VideoDecoder()
+        self._matrix = matrix
         self._scaler = Scaler(matrix)
+        self._failures = 0
+        self._told = False
+        self._given_up: Nanos | None = None
         self._change = threading.Condition()
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
@@ -92,18 +98,13 @@ class VideoIntake:
         self._dropped = 0
         self._late = 0
         self._skips = 0
-        self._reader = Reader(source, self._take)
+        self._reader = Reader(source, self._take, self._give_up)
         self._thread = threading.Thread(target=self._work, name=f"intake-{timeline.kind}", daemon=True)
 
     @property
     def ended(self) -> bool:
         """Whether the source has ended."""
         return self._reader.ended
-
-    @property
-    def error(self) -> Exception | None:
-        """What made reading or decoding stop, other than the end of the track."""
-        return self._failure or self._reader.error
 
     def start(self) -> None:
         """Begin to read and decode; called once, on the loop's thread."""
@@ -129,19 +130,21 @@ class VideoIntake:
             if self._hidden:
                 return None
             picture = self._shelf.pick(at, tolerance)
-            broken = self._decoder.broken_since
+            broken = self._decoder.broken_since if self._given_up is None else self._given_up
         if picture is None or (broken is not None and at + self._delay - max(broken, picture.at + self._delay) > HOLD):
             return None
         return picture
 
     async def close(self) -> None:
-        """Stop reading and decoding; returns when task and thread have ended."""
+        """Stop reading and decoding; returns when task and thread have ended, or are left behind, which is told."""
         await self._reader.close()
         with self._change:
             self._closing = True
             self._change.notify()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, CLOSE_WITHIN)
+        if self._thread.is_alive():
+            self._on_warning(f"its decoder did not end within {CLOSE_WITHIN:g} s and is left behind")
         self._timeline.close()
         with self._change:
             self._queue.clear()
@@ -149,11 +152,12 @@ class VideoIntake:
             self._newest = None
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (frames, decoded, errors, dropped by overload or while hidden, late, skipped), queue, timeline_*."""
+        """Counters (frames, errors, dropped by overload or while hidden, late, skipped, ...), queue, timeline_*."""
         numbers = {
             "frames": self._frames,
             "decoded": self._decoder.decoded,
-            "errors": self._decoder.errors,
+            "errors": self._decoder.errors + self._reader.errors,
+            "oversized": self._decoder.oversized,
             "undecodable": self._decoder.undecodable,
             "dropped": self._dropped,
             "keyframe_skips": self._skips,
@@ -183,6 +187,12 @@ class VideoIntake:
             if was_empty:
                 self._change.notify()
 
+    def _give_up(self, message: str) -> None:
+        """Nothing follows: the last picture must not stay for ever."""
+        with self._change:
+            self._given_up = self._clock.now()
+        self._on_warning(message)
+
     def _overfull(self) -> bool:
         span = self._queue[-1].frame.arrived - self._queue[0].frame.arrived
         return span > self._delay + BACKLOG or len(self._queue) > BACKLOG_FRAMES or self._bytes > BACKLOG_BYTES
@@ -209,15 +219,39 @@ class VideoIntake:
     def _work(self) -> None:
         try:
             while (job := self._next()) is not None:
-                if isinstance(job, _Waiting):
-                    self._decode(job)
-                else:
-                    self._render(*job, resized=True)
+                try:
+                    if isinstance(job, _Waiting):
+                        self._decode(job)
+                    else:
+                        self._render(*job, resized=True)
+                except Exception as error:
+                    self._begin_anew(error)
         except Exception as error:
-            log.exception("a video track could not be decoded")
-            self._failure = error
+            log.exception("a video track can no longer be decoded")
             with self._change:
                 self._decoder.lose(self._clock.now())
+            self._tell(f"it can no longer be decoded: {type(error).__name__}: {error}")
+
+    def _begin_anew(self, error: Exception) -> None:
+        """Go on with a decoder and a scaler that know nothing of what one frame did to those before them."""
+        if not self._failures:
+            log.error("a frame of a video track could not be made into a picture", exc_info=error)
+        now = self._clock.now()
+        self._scaler = Scaler(self._matrix)
+        with self._change:
+            self._decoder.renew(now)
+        self._ask_for_keyframe(now)
+        self._fail(f"{type(error).__name__}: {error}")
+
+    def _fail(self, why: str) -> None:
+        self._failures += 1
+        if self._failures >= STUBBORN:
+            self._tell(f"its pictures cannot be shown: {why}")
+
+    def _tell(self, message: str) -> None:
+        if not self._told:
+            self._told = True
+            self._on_loop(self._on_warning, message)
 
     def _next(self) -> _Waiting | tuple[av.VideoFrame, Nanos, int] | None:
         """Wait for something to do: a frame that is due soon, or the newest picture in a new size. None: closing."""
@@ -258,7 +292,12 @@ class VideoIntake:
         if self._lost_frames:
             self._lost_frames = False
             self._decoder.lose(now)
+        oversized, lost_keys = self._decoder.oversized, self._decoder.lost_keys
         pictures = self._decoder.decode(frame, now)
+        if self._decoder.oversized > oversized:
+            self._tell(f"its pictures are refused: they have more than {MOST_PIXELS} pixels")
+        elif self._decoder.lost_keys > lost_keys:
+            self._fail("its keyframes are broken")
         if self._decoder.wants_keyframe:
             self._ask_for_keyframe(now)
         if not pictures or not waiting.shown:
@@ -280,6 +319,7 @@ class VideoIntake:
         with self._change:
             tile, fit = self._tile, self._fit
         frame, source = self._scaler.scale(picture, tile, fit, rotation)
+        self._failures = 0
         with self._change:
             if self._hidden:
                 return
@@ -294,7 +334,10 @@ class VideoIntake:
         if now - self._asked < ASK_AGAIN:
             return
         self._asked = now
+        self._on_loop(self._source.request_keyframe)
+
+    def _on_loop(self, call: Callable[..., None], *arguments: str) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._source.request_keyframe)
+            self._loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:
-            log.debug("the loop has ended before a keyframe could be asked for")
+            log.debug("the loop has ended before a track's intake")

@@ -11,15 +11,32 @@ from egress.model.media import EncodedFrame, MediaSource
 
 log = logging.getLogger(__name__)
 
+RESTARTS = 3
+"""How often reading begins again after failures in a row..."""
+PAUSE = 0.25
+"""...each time after so many seconds."""
+ROW = 100
+"""After this many frames without a failure, the next one is the first again."""
+CLOSE_WITHIN = 5.0
+"""Seconds after which a source, or a decoder, that does not let go is left behind."""
+
 
 class Reader:
-    """Awaits every frame of a source and hands it to `take`, on the loop's thread; `take` must not wait."""
+    """Awaits every frame of a source and hands it to `take`, on the loop's thread; `take` must not wait.
 
-    def __init__(self, source: MediaSource, take: Callable[[EncodedFrame], None]) -> None:
+    Reading that fails, for anything but the end of the track, begins again a few times; `on_warning` is then told.
+    """
+
+    def __init__(
+        self, source: MediaSource, take: Callable[[EncodedFrame], None], on_warning: Callable[[str], None]
+    ) -> None:
         self.ended = False
-        self.error: Exception | None = None
+        self.errors = 0
         self._source = source
         self._take = take
+        self._on_warning = on_warning
+        self._row = 0
+        self._whole = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -27,19 +44,35 @@ class Reader:
         self._task = loop.create_task(self._run(), name="intake")
 
     async def close(self) -> None:
-        """Stop reading; returns when the task has ended."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        """Stop reading; returns when the task has ended, or does not within CLOSE_WITHIN, which is told."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        _, hung = await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+        if hung:
+            self._on_warning(f"its reading did not end within {CLOSE_WITHIN:g} s and is left behind")
 
     async def _run(self) -> None:
         try:
-            while True:
-                self._take(await self._source.recv())
-        except EndOfTrack:
-            pass
-        except Exception as error:
-            log.exception("a track could not be read")
-            self.error = error
+            while not await self._read():
+                await asyncio.sleep(PAUSE)
         finally:
             self.ended = True
+
+    async def _read(self) -> bool:
+        """Read until the end; False when reading failed and is to begin again."""
+        try:
+            while True:
+                self._take(await self._source.recv())
+                self._whole += 1
+        except EndOfTrack:
+            return True
+        except Exception as error:
+            self.errors += 1
+            self._row = self._row + 1 if self._whole < ROW else 1
+            self._whole = 0
+            log.exception("a track could not be read")
+            if self._row > RESTARTS:
+                self._on_warning(f"it can no longer be read: {type(error).__name__}: {error}")
+                return True
+            return False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from egress.media.voice import Voice
 from egress.model.clock import SessionClock
 from egress.model.errors import Fault
 from egress.model.media import SECOND, Codec, EncodedFrame, MediaSource, Nanos
+
+log = logging.getLogger(__name__)
 
 BACKLOG: Nanos = 2 * SECOND
 BEGIN_AT = 96
@@ -56,15 +59,17 @@ class AudioIntake:
         *,
         delay: Nanos,
         loop: asyncio.AbstractEventLoop,
+        on_warning: Callable[[str], None] = log.warning,
     ) -> None:
-        """`delay` is how long after session time t the tick of t runs."""
+        """`delay` is how long after session time t the tick of t runs; `on_warning` is told, on the loop's thread, what
+        stays broken."""
         self.level = 0.0
         """Loudness of what was pulled of late: RMS, 0 to 1, falling slowly."""
         self._timeline = timeline
         self._clock = clock
         self._loop = loop
         self._voice = Voice((delay + BACKLOG) * RATE // SECOND)
-        self._reader = Reader(source, self._take)
+        self._reader = Reader(source, self._take, on_warning)
         self._lock = threading.Lock()
         self._shift = 0
         self._fresh = True
@@ -82,11 +87,6 @@ class AudioIntake:
     def ended(self) -> bool:
         """Whether the source has ended."""
         return self._reader.ended
-
-    @property
-    def error(self) -> Exception | None:
-        """What made reading stop, other than the end of the track."""
-        return self._reader.error
 
     @property
     def speaking(self) -> bool:
@@ -142,6 +142,7 @@ class AudioIntake:
             "dropped": voice.waiting.dropped,
             "late": voice.waiting.late,
             "garbage": self._garbage + voice.broken,
+            "errors": self._reader.errors,
             "losses": voice.losses,
             "starved": voice.starved,
             "recovered": voice.recovered,

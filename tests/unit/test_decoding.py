@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,30 @@ def test_a_codec_we_do_not_know_gives_nothing() -> None:
     decoder = VideoDecoder()
     assert decoder.decode(EncodedFrame(Codec.AAC, b"x", 0, 0, True), 0) == []
     assert decoder.undecodable == 1
+
+
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264])
+def test_pictures_too_large_are_refused_until_smaller_ones_come(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.decoding.MOST_PIXELS", SIZE.width * SIZE.height)
+    decoder = VideoDecoder()
+    assert lumas(decoder, frames(codec, 3, size=Size(66, 48))) == []
+    assert (decoder.oversized, decoder.errors, decoder.undecodable) == (1, 1, 2)
+    assert decoder.wants_keyframe
+    assert len(lumas(decoder, frames(codec, 3))) == 3
+    assert decoder.oversized == 1
+
+
+def test_a_vp8_keyframe_that_says_it_is_huge_is_refused() -> None:
+    decoder, some = VideoDecoder(), frames(Codec.VP8, 1)
+    huge = some[0].data[:6] + b"\xff\x3f\xff\x3f" + some[0].data[10:]
+    assert decoder.decode(replace(some[0], data=huge), 0) == []
+    assert decoder.oversized == 1
+
+
+def test_a_decoder_made_anew_waits_for_a_keyframe() -> None:
+    decoder, some = VideoDecoder(), frames(Codec.VP8)
+    lumas(decoder, some[:3])
+    decoder.renew(0)
+    assert decoder.wants_keyframe and decoder.errors == 1
+    assert lumas(decoder, some[3:6]) == [] and decoder.undecodable == 3
+    assert len(lumas(decoder, some[6:])) == 6

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import av
 import pytest
 
+from egress.media.decoding import VideoDecoder
 from egress.media.intake import HOLD, VideoIntake
+from egress.media.scaling import Scaler
 from egress.media.shelf import Picture
 from egress.media.timeline import PeerClock
 from egress.model.clock import SessionClock, monotonic
@@ -23,9 +28,13 @@ DELAY = 400 * MILLISECOND
 
 
 @asynccontextmanager
-async def intake(clock: SessionClock, source: FedSource, delay: Nanos = DELAY) -> AsyncIterator[VideoIntake]:
+async def intake(
+    clock: SessionClock, source: FedSource, delay: Nanos = DELAY, warnings: list[str] | None = None
+) -> AsyncIterator[VideoIntake]:
     timeline = PeerClock().track("video", 90_000)
-    taken = VideoIntake(source, timeline, clock, delay=delay, loop=asyncio.get_running_loop())
+    told = [] if warnings is None else warnings
+    loop = asyncio.get_running_loop()
+    taken = VideoIntake(source, timeline, clock, delay=delay, loop=loop, on_warning=told.append)
     taken.start()
     try:
         yield taken
@@ -156,12 +165,13 @@ async def test_garbage_between_frames_is_counted_and_survived() -> None:
     some = encoded(sender, 9, Codec.H264, keys=6)
     some.insert(3, sender.frame(3 * TICK, Codec.H264, b"\x13rubbish" * 40, False))
     source = FedSource(some[:7])
-    async with intake(session, source, delay=0) as taken:
+    warnings: list[str] = []
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
         await until(lambda: taken.stats()["decoded"] == 6)
         assert taken.stats()["errors"] == 1
         source.feed(*some[7:])
         await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 8)
-        assert taken.error is None
+        assert warnings == []
 
 
 async def test_a_hidden_track_is_not_decoded_and_comes_back_at_a_keyframe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,20 +257,122 @@ async def test_a_frame_with_a_mad_time_does_not_hold_up_the_others() -> None:
 async def test_the_end_of_the_track_is_noticed() -> None:
     session = clock(begun=SECOND)
     source = FedSource(encoded(Sender(90_000, session.origin), 2), ends=True)
-    async with intake(session, source, delay=0) as taken:
+    warnings: list[str] = []
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
         await until(lambda: taken.ended)
         await until(lambda: taken.stats()["decoded"] == 2)
-        assert taken.error is None
+        assert warnings == [] and taken.stats()["errors"] == 0
 
 
-async def test_a_source_that_fails_is_reported_and_harms_nobody() -> None:
+async def test_a_source_that_stays_broken_is_told_and_its_last_picture_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(FedSource):
         async def recv(self) -> EncodedFrame:
-            raise RuntimeError("the room fell over")
+            if self._queue.empty():
+                raise RuntimeError("the room fell over")
+            return await super().recv()
 
-    async with intake(clock(), Failing()) as taken:
-        await until(lambda: taken.ended)
-        assert "fell over" in str(taken.error)
+    monkeypatch.setattr("egress.media.reading.PAUSE", 0)
+    session = clock(begun=SECOND)
+    warnings: list[str] = []
+    source = Failing(encoded(Sender(90_000, session.origin), 2))
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
+        await until(lambda: taken.ended and taken.stats()["decoded"] == 2)
+        assert taken.picture_at(session.now() + HOLD + SECOND, TICK) is None
+        assert taken.stats()["errors"] == 4
+    assert len(warnings) == 1 and "the room fell over" in warnings[0]
+
+
+async def test_a_frame_that_breaks_the_decoder_is_counted_and_healed_by_a_keyframe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = VideoDecoder.decode
+
+    def fragile(decoder: VideoDecoder, frame: EncodedFrame, now: Nanos) -> list[av.VideoFrame]:
+        if frame.data == b"poison":
+            raise MemoryError("no room")
+        return decode(decoder, frame, now)
+
+    monkeypatch.setattr(VideoDecoder, "decode", fragile)
+    session = clock(begun=SECOND)
+    sender = Sender(90_000, session.origin)
+    some = encoded(sender, 12, keys=8)
+    source = FedSource([*some[:3], sender.frame(3 * TICK, Codec.VP8, b"poison", False), *some[4:6]])
+    warnings: list[str] = []
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
+        await until(lambda: taken.stats()["undecodable"] == 2 and source.asked >= 1)
+        assert taken.stats()["errors"] == 1
+        source.feed(*some[8:])
+        await until(lambda: brightness(taken.picture_at(SECOND, TICK)) == 11)
+    assert warnings == []
+
+
+async def test_a_picture_that_cannot_be_scaled_does_not_end_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
+    scale, failures = Scaler.scale, iter([True, True])
+
+    def fragile(scaler: Scaler, *args: Any) -> tuple[av.VideoFrame, Size]:
+        if next(failures, False):
+            raise ValueError("no such colours")
+        return scale(scaler, *args)
+
+    monkeypatch.setattr(Scaler, "scale", fragile)
+    session = clock(begun=SECOND)
+    some = encoded(Sender(90_000, session.origin), 9, keys=3)
+    source = FedSource()
+    async with intake(session, source, delay=0) as taken:
+        for number in (0, 3):
+            source.feed(some[number])
+            await until(lambda: taken.stats()["errors"] == 1 + number // 3)  # noqa: B023
+        source.feed(*some[6:])
+        await until(lambda: (p := taken.picture_at(SECOND, TICK)) is not None and brightness(p) == 8)
+        assert taken.stats()["errors"] == 2
+
+
+async def test_a_track_whose_every_keyframe_is_broken_is_told_once() -> None:
+    session = clock(begun=SECOND)
+    sender = Sender(90_000, session.origin)
+    broken = [sender.frame(n * TICK, Codec.VP8, b"\x10\x02\x00\x9d\x01", True) for n in range(8)]
+    warnings: list[str] = []
+    source = FedSource()
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
+        for number, frame in enumerate(broken, 1):
+            source.feed(frame)
+            await until(lambda: taken.stats()["errors"] == number)  # noqa: B023
+        await until(lambda: bool(warnings))
+    assert warnings == ["its pictures cannot be shown: its keyframes are broken"]
+
+
+async def test_pictures_too_large_are_refused_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.decoding.MOST_PIXELS", SIZE.width * SIZE.height)
+    session = clock(begun=SECOND)
+    sender = Sender(90_000, session.origin)
+    source = FedSource(encoded(sender, 3, size=Size(66, 48)))
+    warnings: list[str] = []
+    async with intake(session, source, delay=0, warnings=warnings) as taken:
+        await until(lambda: taken.stats()["errors"] == 1)
+        source.feed(*encoded(sender, 3, begin=3 * TICK))
+        await until(lambda: (p := taken.picture_at(SECOND, TICK)) is not None and brightness(p) == 2)
+        assert taken.stats()["oversized"] == 1
+        await until(lambda: bool(warnings))
+    assert "refused" in warnings[0]
+
+
+async def test_a_decoder_that_hangs_is_left_behind_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, free = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> list[av.VideoFrame]:
+        hung.set()
+        free.wait()
+        return []
+
+    monkeypatch.setattr("egress.media.intake.CLOSE_WITHIN", 0.01)
+    monkeypatch.setattr(VideoDecoder, "decode", hang)
+    session = clock(begun=SECOND)
+    warnings: list[str] = []
+    async with intake(session, FedSource(encoded(Sender(90_000, session.origin), 1)), 0, warnings) as taken:
+        await until(hung.is_set)
+    assert len(warnings) == 1 and "left behind" in warnings[0]
+    free.set()
+    await asyncio.to_thread(taken._thread.join)
 
 
 async def test_closing_before_anything_came_is_quick_and_final() -> None:
