@@ -1,0 +1,249 @@
+"""The stage with a made-up room and a programme that only notes its scenes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import pytest
+
+from egress.media.decoding import VideoDecoder
+from egress.media.programme import Programme
+from egress.media.scene import Scene
+from egress.media.sound import AudioIntake
+from egress.model.clock import SessionClock
+from egress.model.media import Codec, MediaSource, Nanos, Size
+from egress.model.pipeline import Pipeline
+from egress.model.room import (
+    ConnectionLost,
+    Peer,
+    PeerJoined,
+    PeerLeft,
+    RoomEvent,
+    Track,
+    TrackMuted,
+    TrackPublished,
+    TrackSource,
+    TrackUnpublished,
+)
+from egress.rooms.base import RoomSession
+from egress.stage import Stage
+from tests.unit.feeding import FedSource, Sender, opus, picture, tone, video
+
+ANN, BOB = Peer("1", "ann"), Peer("2", "bob", "host")
+
+
+class FakeRoom(RoomSession):
+    """Hands out the sources it holds; `wanted` are the size hints it was given."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, FedSource] = {}
+        self.wanted: list[tuple[str, Size | None]] = []
+
+    async def events(self) -> AsyncIterator[RoomEvent]:
+        for event in ():
+            yield event
+
+    def source(self, track_id: str) -> MediaSource:
+        return self.sources[track_id]
+
+    async def want(self, track_id: str, size: Size | None) -> None:
+        self.wanted.append((track_id, size))
+
+
+class Scenes:
+    """Notes what the programme would show."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[Nanos, Scene]] = []
+
+    def show(self, scene: Scene, at: Nanos) -> None:
+        self.shown.append((at, scene))
+
+    @property
+    def last(self) -> Scene:
+        return self.shown[-1][1]
+
+
+class House:
+    """A stage, its room and its scenes."""
+
+    def __init__(self, **document: Any) -> None:
+        doc = {"name": "test", "delay": "0s", "sinks": [{"kind": "mp4", "to": "a.mp4"}]} | document
+        self.room = FakeRoom()
+        self.scenes = Scenes()
+        self.warnings: list[str] = []
+        self.clock = SessionClock.start()
+        programme = cast(Programme, self.scenes)
+        pipeline = Pipeline.model_validate(doc)
+        self.stage = Stage(pipeline, self.clock, self.room, programme, self.warnings.append)
+
+    async def publish(self, peer: Peer, kind: str, source: FedSource | None = None) -> str:
+        """The id of a new track."""
+        track_id = f"{peer.name}-{kind}"
+        self.room.sources[track_id] = source or FedSource()
+        await self.stage.take(TrackPublished(track_of(peer, kind)))
+        return track_id
+
+
+def track_of(peer: Peer, kind: str) -> Track:
+    source = TrackSource.CAMERA if kind == "video" else TrackSource.MIC
+    return Track(f"{peer.name}-{kind}", peer.id, cast(Any, kind), source)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def _no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.stage.LINGER", 0)
+
+
+async def test_peers_and_their_tracks_become_tiles_and_sources() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    assert not house.stage.ever_published
+    camera, mic = await house.publish(ANN, "video"), await house.publish(ANN, "audio")
+    await house.stage.take(PeerJoined(BOB))
+    scene = house.scenes.last
+    assert [(tile.peer, tile.track, tile.audio) for tile in scene.tiles] == [("1", camera, mic), ("2", None, None)]
+    assert set(scene.pictures) == {camera} and set(scene.sounds) == {mic}
+    assert house.room.wanted[-1] == (camera, scene.tiles[0].box.size)
+    assert house.stage.participants == (ANN, BOB) and house.stage.ever_published
+    times = [at for at, _ in house.scenes.shown]
+    assert times == sorted(times) and len(times) == 4
+    await house.stage.close()
+
+
+async def test_only_selected_roles_are_shown_and_heard() -> None:
+    house = House(select={"roles": ["host"]})
+    for peer in (ANN, BOB):
+        await house.stage.take(PeerJoined(peer))
+        await house.publish(peer, "video")
+        await house.publish(peer, "audio")
+    assert [tile.peer for tile in house.scenes.last.tiles] == ["2"]
+    assert set(house.scenes.last.sounds) == {"bob-audio"}
+    assert house.stage.participants == (BOB,)
+    await house.stage.close()
+
+
+async def test_an_audio_only_programme_takes_in_no_pictures() -> None:
+    house = House(video=None)
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "video")
+    await house.publish(ANN, "audio")
+    assert house.scenes.last == Scene(sounds=house.scenes.last.sounds)
+    assert set(house.scenes.last.sounds) == {"ann-audio"}
+    await house.stage.close()
+
+
+async def test_what_leaves_is_closed_and_its_figures_stay() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    sender = Sender(48_000, house.clock.origin)
+    mic = FedSource([sender.frame(0, Codec.OPUS, data, True) for data in opus(tone(300, 0.1))])
+    await house.publish(ANN, "audio", mic)
+    await house.publish(ANN, "video")
+    await until(lambda: house.stage.stats()["packets"] == 5)
+    sound = cast(AudioIntake, house.scenes.last.sounds["ann-audio"])
+    await house.stage.take(TrackUnpublished("ann-audio"))
+    assert not house.scenes.last.sounds and house.scenes.last.tiles
+    await house.stage.take(PeerLeft(ANN.id))
+    assert house.scenes.last == Scene(pictures=house.scenes.last.pictures, sounds=house.scenes.last.sounds)
+    assert not house.scenes.last.pictures
+    await until(lambda: sound.ended and house.stage.stats().get("packets") == 5)
+    await house.stage.close()
+    assert house.stage.stats()["packets"] == 5 and house.warnings == []
+
+
+async def test_muting_changes_the_scene_and_other_events_do_not() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "audio")
+    before = len(house.scenes.shown)
+    await house.stage.take(TrackMuted("ann-audio", True))
+    assert house.scenes.last.tiles[0].muted and len(house.scenes.shown) == before + 1
+    await house.stage.take(ConnectionLost("gone"))
+    assert len(house.scenes.shown) == before + 1
+    await house.stage.close()
+
+
+async def test_a_track_replaced_before_it_was_taken_in_is_gone_already() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    for kind in ("video", "audio"):
+        await house.stage.take(TrackPublished(track_of(ANN, kind)))
+    scene = house.scenes.last
+    assert not scene.pictures and not scene.sounds and [tile.peer for tile in scene.tiles] == ["1"]
+    await house.stage.take(TrackUnpublished("ann-video"))
+    await house.publish(ANN, "audio")
+    assert set(house.scenes.last.sounds) == {"ann-audio"}
+    await house.stage.close()
+
+
+async def test_media_that_stays_broken_is_told_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.reading.PAUSE", 0)
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    sender = Sender(48_000, house.clock.origin)
+    await house.publish(ANN, "audio", FedSource([sender.frame(0, Codec.AAC, b"x", True)] * 4))
+    await until(lambda: bool(house.warnings))
+    assert house.warnings[0].startswith("mic of ann: it can no longer be read")
+    assert house.stage.stats()["errors"] == 4
+    await house.stage.close()
+
+
+async def test_a_hung_decoder_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, free = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> list[Any]:
+        hung.set()
+        free.wait()
+        return []
+
+    monkeypatch.setattr("egress.media.intake.CLOSE_WITHIN", 0.01)
+    monkeypatch.setattr(VideoDecoder, "decode", hang)
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    sender = Sender(90_000, house.clock.origin)
+    key, _ = video([picture(Size(64, 48), 100)])[0]
+    await house.publish(ANN, "video", FedSource([sender.frame(0, Codec.VP8, key, True)]))
+    await until(hung.is_set)
+    await house.stage.close()
+    assert [warning.split(":")[0] for warning in house.warnings] == ["camera of ann"]
+    free.set()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_intake_that_does_not_close_is_left_behind(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def close(intake: AudioIntake) -> None:
+        if fails:
+            raise RuntimeError("jammed")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AudioIntake, "close", close)
+    monkeypatch.setattr("egress.stage.CLOSE_WITHIN", 0.01)
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "audio")
+    await house.stage.close()
+    await until(lambda: bool(house.warnings))
+    assert len(house.warnings) == 1 and ("jammed" if fails else "left behind") in house.warnings[0]
+
+
+async def test_closing_does_not_wait_for_what_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.stage.LINGER", 10**15)
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "audio")
+    sound = cast(AudioIntake, house.scenes.last.sounds["ann-audio"])
+    await house.stage.take(PeerLeft(ANN.id))
+    await asyncio.sleep(0)
+    assert not sound.ended
+    await house.stage.close()
+    assert sound.ended and house.warnings == []
