@@ -5,6 +5,8 @@ const SOURCE = "index.m3u8";
 const RETRY_MS = 500;
 const SEGMENT = /^#EXTINF:/m;
 const KEPT_ERRORS = 50;
+// What hls.js reports of itself: a buffer that ran dry (counted as a stall), and requests it has thought better of.
+const HARMLESS = ["bufferStalledError", "aborted"];
 
 const at = (id) => document.getElementById(id);
 const video = at("video");
@@ -133,7 +135,7 @@ async function play() {
 async function failed(hls, error) {
   const status = error.response?.code ? ` (${error.response.code})` : "";
   if (!error.fatal) {
-    if (error.details !== "bufferStalledError") player.errors.push(`${error.details}${status}`);
+    if (!HARMLESS.includes(error.details)) player.errors.push(`${error.details}${status}`);
     return;
   }
   note(`${error.details}${status}`);
