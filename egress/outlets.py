@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,20 @@ from egress.model.order import JobOrder
 from egress.model.pipeline import RtmpDoc
 from egress.model.secrets import redact_url
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
+from egress.storage.receipt import keep_receipt, undelivered
 
 DEADLINE = 20.0
 """Seconds the sinks have to close, all together; whoever is not done is given up and keeps what is on disk."""
+
+STANDSTILL = 600.0
+"""Seconds a delivery may make no progress. How long it takes in all is for the size of the file to say."""
+
+GRACE = 5.0
+"""Seconds a sink that was given up has to put away what it has."""
+
+_LOOK = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class Outlets:
@@ -33,8 +46,8 @@ class Outlets:
         announce: Callable[[dict[str, Any]], None],
     ) -> None:
         self._announce = announce
-        self._told: set[str] = set()
-        self._threads: list[tuple[SinkThread, bool]] = []
+        self._told: set[int] = set()
+        self._outlets: list[_Outlet] = []
         for index, doc in enumerate(order.pipeline.sinks):
             folder = sink_folder(Path(order.folder), index, doc.kind)
             folder.mkdir(parents=True, exist_ok=True)
@@ -50,44 +63,51 @@ class Outlets:
             )
             sink = registry.load("sinks", doc.kind)(doc, context)
             shown = redact_url(doc.to) if isinstance(doc, RtmpDoc) else doc.to
-            self._threads.append((SinkThread(f"{doc.kind} {shown}", sink, programme), doc.required))
+            thread = SinkThread(f"{doc.kind} {shown}", sink, programme)
+            self._outlets.append(_Outlet(thread, doc.required, folder))
 
     def write(self, packet: Packet) -> None:
         """Offer one packet to every sink; never waits; called from the encoders' threads."""
-        for thread, _ in self._threads:
-            thread.offer(packet)
+        for outlet in self._outlets:
+            outlet.thread.offer(packet)
 
     def mark(self, mark: Mark) -> None:
-        """Tell every sink of a join, leave or gap."""
-        for thread, _ in self._threads:
-            thread.offer(mark)
+        """Tell every sink of a join, leave or gap, or where the programme's end is to be."""
+        for outlet in self._outlets:
+            outlet.thread.offer(mark)
 
     def failures(self) -> tuple[tuple[str, EgressError, bool], ...]:
         """(name, error, required) of the sinks that have failed; each is announced once."""
         failed = []
-        for thread, required in self._threads:
-            error = thread.error
+        for index, outlet in enumerate(self._outlets):
+            thread, error = outlet.thread, outlet.thread.error
             if error is None:
                 continue
-            failed.append((thread.name, error, required))
-            if thread.name not in self._told:
-                self._told.add(thread.name)
+            failed.append((thread.name, error, outlet.required))
+            if index not in self._told:
+                self._told.add(index)
                 self._announce(
                     {
                         "type": "sink",
                         "sink": thread.name,
                         "state": "failed",
-                        "required": required,
+                        "required": outlet.required,
                         "reason": error.message,
                         "blame": str(error.blame),
+                        "spool": str(outlet.folder) if undelivered(outlet.folder) else None,
                     }
                 )
         return tuple(failed)
 
     @property
+    def undelivered(self) -> tuple[tuple[str, Path], ...]:
+        """(name, folder in the spool) of the sinks that keep something there: once closed, what was not delivered."""
+        return tuple((outlet.thread.name, outlet.folder) for outlet in self._outlets if undelivered(outlet.folder))
+
+    @property
     def all_failed(self) -> bool:
         """Whether nothing is being written any more."""
-        return all(thread.state is SinkState.FAILED for thread, _ in self._threads)
+        return all(outlet.thread.state is SinkState.FAILED for outlet in self._outlets)
 
     def status(self) -> list[dict[str, Any]]:
         """State, queue and counters of each sink."""
@@ -99,21 +119,56 @@ class Outlets:
                 "refused": thread.refused,
                 **thread.sink.status(),
             }
-            for thread, _ in self._threads
+            for thread in (outlet.thread for outlet in self._outlets)
         ]
 
     async def close(self) -> tuple[Artifact, ...]:
-        """Finish every sink at once, give up those past the deadline, and say what was made."""
-        limit = time.monotonic() + DEADLINE
-        await asyncio.gather(*(asyncio.to_thread(self._finish, thread, limit) for thread, _ in self._threads))
-        return tuple(artifact for thread, _ in self._threads for artifact in thread.artifacts)
+        """Finish every sink at once, give up those past the deadline, and say what was made.
 
-    @staticmethod
-    def _finish(thread: SinkThread, limit: float) -> None:
-        thread.finish()
-        if not thread.join(max(0.1, limit - time.monotonic())):
-            thread.abort()
-            thread.join(5.0)
+        The deadline is for closing. Deliveries go on for as long as they make progress. Of those that fail, `failures`
+        knows why and `undelivered` where what there is has been kept.
+        """
+        await asyncio.gather(*(asyncio.to_thread(outlet.finish) for outlet in self._outlets))
+        self.failures()
+        return tuple(artifact for outlet in self._outlets for artifact in outlet.thread.artifacts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlet:
+    """One sink on its thread, whether the job needs it, and its folder in the spool."""
+
+    thread: SinkThread
+    required: bool
+    folder: Path
+
+    def finish(self) -> None:
+        """Have the sink close and deliver, or give it up, and note in its folder that all is done."""
+        if not self.thread.finish(DEADLINE):
+            self._give_up(f"not done within {DEADLINE:g} s")
+        elif not self._delivered():
+            self._give_up(f"no progress in delivering it for {STANDSTILL:g} s")
+        elif self.thread.state is SinkState.CLOSED:
+            try:
+                keep_receipt(self.folder, self.thread.artifacts)
+            except OSError as error:
+                # Without its receipt a delivery counts as none: recovery looks again, and finds it.
+                _log.warning("%s: no receipt could be kept: %s", self.folder, error.strerror)
+
+    def _delivered(self) -> bool:
+        """Wait for the sink's thread to end; False when its figures have stood still for too long."""
+        seen, since = dict(self.thread.sink.status()), time.monotonic()
+        while not self.thread.join(_LOOK):
+            now = dict(self.thread.sink.status())
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > STANDSTILL:
+                return False
+        return True
+
+    def _give_up(self, why: str) -> None:
+        left = f"; what there is stays in the spool at {self.folder}" if undelivered(self.folder) else ""
+        self.thread.give_up(f"{self.thread.name}: {why}{left}")
+        self.thread.join(GRACE)
 
 
 def sink_folder(job: Path, index: int, kind: str) -> Path:

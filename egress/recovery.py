@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from egress.model import registry
-from egress.model.errors import EgressError
+from egress.model.errors import Blame, EgressError
 from egress.model.job import Artifact, JobState
+from egress.model.order import JobOrder
 from egress.outlets import sink_folder
-from egress.storage.manifest import Attendance, write_manifest
+from egress.storage.attendance import Attendance
+from egress.storage.manifest import complete_manifest, outcome, write_manifest
+from egress.storage.receipt import keep_receipt, receipt
 from egress.storage.spool import JobFolder, Spool
 
 _log = logging.getLogger("egress.recovery")
@@ -35,9 +38,12 @@ def recover(spool: Spool) -> Iterator[Recovered]:
 
 def recover_folder(folder: JobFolder) -> Iterator[Recovered]:
     """Finish one job, unless a living worker holds it."""
-    with folder.held() as mine:
-        if mine:
-            yield recover_job(folder)
+    try:
+        with folder.seized() as mine:
+            if mine:
+                yield recover_job(folder)
+    except EgressError as error:
+        yield Recovered(folder.path.name, (), (error.message,))
 
 
 def recover_job(folder: JobFolder) -> Recovered:
@@ -53,29 +59,42 @@ def recover_job(folder: JobFolder) -> Recovered:
         if not place.is_dir():
             continue
         try:
-            artifacts += registry.load("sinks", doc.kind).recover(place, doc.to)
+            delivered = receipt(place)
+            if delivered is None:
+                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to))
+                keep_receipt(place, delivered)
+            artifacts += delivered
         except EgressError as error:
             problems.append(f"{doc.kind}: {error.message}")
         except Exception as error:
             # One file that cannot be saved must not keep the others from being saved; the folder stays for another try.
             _log.exception("recovery of %s failed", place)
             problems.append(f"{doc.kind}: {type(error).__name__}: {error}")
-    started = datetime.fromtimestamp(folder.document.stat().st_mtime, UTC)
     try:
-        write_manifest(
-            Path(order.manifest),
-            order,
-            JobState.FAILED,
-            "the worker died; its recording was recovered",
-            started=started,
-            ended=datetime.now(UTC),
-            length=max((artifact.duration for artifact in artifacts), default=0),
-            attendance=Attendance(),
-            artifacts=artifacts,
-            figures={},
-        )
+        _write_manifest(folder, order, artifacts)
     except OSError as error:
-        problems.append(f"manifest: {error}")
+        problems.append(f"manifest {order.manifest}: {error.strerror}")
     if not problems:
         folder.remove()
     return Recovered(order.id, tuple(artifacts), tuple(problems))
+
+
+def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Artifact]) -> None:
+    """Complete the manifest of a job that got as far as having one; say of another that its worker died."""
+    ended = outcome(order)
+    if ended:
+        complete_manifest(order, ended, artifacts)
+        return
+    write_manifest(
+        Path(order.manifest),
+        order,
+        JobState.FAILED,
+        "the worker died; its recording was recovered",
+        started=datetime.fromtimestamp(folder.document.stat().st_mtime, UTC),
+        ended=datetime.now(UTC),
+        length=max((artifact.duration for artifact in artifacts), default=0),
+        attendance=Attendance.load(order),
+        artifacts=artifacts,
+        figures={},
+        blame=Blame.US,
+    )

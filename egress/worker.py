@@ -25,31 +25,39 @@ EXIT = {JobState.FINISHED: 0, JobState.ABORTED: 1, JobState.FAILED: 1}
 
 BAD_ORDER = 2
 
+_PASSING = ("alive", "hls")
+"""Events that lose their worth with the next one of their type."""
+
 
 class Announcer:
     """Writes events to the parent from one thread, so that a parent which stops reading never stops the job.
 
-    Bounded; when full, `alive` and `hls` events are dropped first by being refused, and counted.
+    Bounded: from three quarters on, `alive` and `hls` events are refused, for the next ones say the same and more;
+    when full, all are but `state`, of which a job has a handful. `alive` says how many were `dropped`.
     """
 
     def __init__(self, out: BinaryIO, size: int = 10_000) -> None:
         self.dropped = 0
         self._out = out
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(size)
+        self._size = size
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
         self._thread.start()
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Queue one event; callable from any thread."""
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
-            self.dropped += 1
+        kind = event.get("type")
+        with self._lock:
+            room = self._size * 3 // 4 if kind in _PASSING else self._size
+            if kind != "state" and self._queue.qsize() >= room:
+                self.dropped += 1
+                return
+            self._queue.put({**event, "dropped": self.dropped} if kind == "alive" else event)
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what is queued and end the thread."""
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=timeout)
+        self._queue.put(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -85,21 +93,20 @@ def main() -> int:
 def _run(order: JobOrder, announce: Announcer, lines: Iterator[bytes]) -> int:
     folder = JobFolder(_path(order.folder))
     try:
-        folder.create(order)
+        # Its lock before its document: recovery takes only what has a document and no lock.
         with folder.held() as mine:
             if not mine:
                 raise RequestError(f"job {order.id} is being run by another worker")
-            # The media modules make long-lived objects by the thousand while they load: out of the collector's way.
-            from egress.session import Session
-
-            gc.collect()
-            gc.freeze()
-            outcome = _loop(order, announce, lines, Session)
-            delivered = outcome.state in (JobState.FINISHED, JobState.ABORTED)
-            if delivered:
-                folder.remove()
+            try:
+                folder.create(order)
+                outcome = _outcome(order, announce, lines)
+            finally:
+                if not folder.undelivered():
+                    folder.remove()
     except EgressError as error:
-        announce({"type": "state", "state": "failed", "reason": error.message, "blame": str(error.blame)})
+        announce(
+            {"type": "state", "state": "failed", "reason": error.message, "blame": str(error.blame), **_spool(folder)}
+        )
         return EXIT[JobState.FAILED]
     announce(
         {
@@ -109,10 +116,25 @@ def _run(order: JobOrder, announce: Announcer, lines: Iterator[bytes]) -> int:
             "blame": str(outcome.blame) if outcome.blame else None,
             "duration": outcome.length / 1e9,
             "artifacts": [artifact_row(artifact) for artifact in outcome.artifacts],
-            "spool": None if delivered else str(folder.path),
+            **_spool(folder),
         }
     )
     return EXIT[outcome.state]
+
+
+def _spool(folder: JobFolder) -> dict[str, Any]:
+    """What of a job has stayed in the spool, from where `egress recover` delivers it."""
+    kept = folder.undelivered()
+    return {"spool": str(folder.path) if kept else None, "undelivered": [str(path) for path in kept]}
+
+
+def _outcome(order: JobOrder, announce: Announcer, lines: Iterator[bytes]) -> Any:
+    # The media modules make long-lived objects by the thousand while they load: out of the collector's way.
+    from egress.session import Session
+
+    gc.collect()
+    gc.freeze()
+    return _loop(order, announce, lines, Session)
 
 
 def _loop(order: JobOrder, announce: Announcer, lines: Iterator[bytes], session_type: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +38,13 @@ class SinkContext:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+END = "end"
+"""The kind of mark that says: nobody was there after it. A file ends there; what viewers saw live stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a session time and deserves a chapter or date range: join, leave, gap."""
+    """Something that happened at a session time and deserves a chapter or date range: join, leave, gap; or the end."""
 
     at: Nanos
     kind: str
@@ -47,7 +52,7 @@ class Mark:
 
 
 class Sink(ABC):
-    """One output. All methods but status are called on one thread, in the order open, write/mark..., close or abort."""
+    """One output. All methods but status are called on one thread: open, write/mark..., close, deliver; or abort."""
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         self.doc = doc
@@ -66,7 +71,14 @@ class Sink(ABC):
 
     @abstractmethod
     def close(self) -> Sequence[Artifact]:
-        """Finish, and say what was made."""
+        """Finish within seconds, whatever the length, and say what was made, which may lie in the spool yet."""
+
+    def deliver(self, made: Sequence[Artifact]) -> Sequence[Artifact]:
+        """Bring what `close` made to its place, and say where it is; takes the time its size takes.
+
+        Raises DestinationError, and then all of it still is in the spool. `status` shows progress meanwhile.
+        """
+        return made
 
     @abstractmethod
     def abort(self) -> Sequence[Artifact]:
@@ -83,8 +95,11 @@ class Sink(ABC):
 
 
 class SinkState(StrEnum):
+    """Where a sink stands: `delivering` once it has closed, `closed` when all of it is at its place."""
+
     OPENING = "opening"
     RUNNING = "running"
+    DELIVERING = "delivering"
     CLOSED = "closed"
     FAILED = "failed"
 
@@ -106,6 +121,8 @@ class SinkThread:
         self._programme = tuple(programme)
         self._queue: queue.Queue[Packet | Mark | None] = queue.Queue(size)
         self._aborted = threading.Event()
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
         self._thread.start()
 
@@ -122,17 +139,24 @@ class SinkThread:
             self._aborted.set()
             return False
 
-    def finish(self) -> None:
-        """No more packets will come; the sink closes once it has written those queued."""
-        while not self._aborted.is_set():
+    def finish(self, timeout: float = 20.0) -> bool:
+        """No more packets will come: wait for the sink to write those queued and close; False when it did not in time.
+
+        What it made is then on its way to its place, which `join` waits for.
+        """
+        limit = time.monotonic() + timeout
+        while self._thread.is_alive() and not self._aborted.is_set():
             try:
                 self._queue.put(None, timeout=0.1)
-                return
+                break
             except queue.Full:
-                continue
+                if time.monotonic() >= limit:
+                    return False
+        return self._closed.wait(max(0.0, limit - time.monotonic()))
 
-    def abort(self) -> None:
-        """Stop writing as soon as the current call returns."""
+    def give_up(self, reason: str) -> None:
+        """Count the sink as failed, and have it stop as soon as the current call returns."""
+        self._fail(DestinationError(reason))
         self._aborted.set()
 
     def join(self, timeout: float) -> bool:
@@ -146,24 +170,39 @@ class SinkThread:
         return self._queue.qsize()
 
     def _fail(self, error: EgressError) -> None:
-        if self.error is None:
-            self.error = error
-            self.state = SinkState.FAILED
+        with self._lock:
+            if self.error is None and self.state is not SinkState.CLOSED:
+                self.error = error
+                self.state = SinkState.FAILED
+
+    def _become(self, state: SinkState) -> None:
+        with self._lock:
+            if self.state is not SinkState.FAILED:
+                self.state = state
 
     def _run(self) -> None:
         try:
+            self._work()
+        finally:
+            self._closed.set()
+
+    def _work(self) -> None:
+        try:
             self.sink.open(self._programme)
-            if self.state is SinkState.OPENING:
-                self.state = SinkState.RUNNING
+            self._become(SinkState.RUNNING)
             while not self._aborted.is_set():
                 try:
                     item = self._queue.get(timeout=0.2)
                 except queue.Empty:
                     continue
                 if item is None:
-                    self.artifacts = tuple(self.sink.close())
-                    if self.state is not SinkState.FAILED:
-                        self.state = SinkState.CLOSED
+                    made = self.sink.close()
+                    if self._aborted.is_set():
+                        break
+                    self._become(SinkState.DELIVERING)
+                    self._closed.set()
+                    self.artifacts = tuple(self.sink.deliver(made))
+                    self._become(SinkState.CLOSED)
                     return
                 if isinstance(item, Mark):
                     self.sink.mark(item)

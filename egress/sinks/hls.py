@@ -13,12 +13,12 @@ from egress.model.job import Artifact
 from egress.model.media import SECOND, Packet, StreamInfo
 from egress.model.pipeline import HlsDoc, SinkDoc
 from egress.model.targets import file_part, scheme_of
-from egress.sinks.base import Mark, Sink, SinkContext
+from egress.sinks.base import END, Mark, Sink, SinkContext
 from egress.sinks.ending import end, salvage
 from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
-from egress.sinks.playlist import Tail
-from egress.sinks.presentation import IFRAMES, INDEX, INIT, Presentation, write_file
+from egress.sinks.playlist import DateRange, Tail
+from egress.sinks.presentation import IFRAMES, INDEX, INIT, OWNER, Presentation, write_file
 from egress.sinks.rendition import Rendition
 
 _STATE, _MARKS = "presentation.json", "marks.jsonl"
@@ -49,6 +49,7 @@ class HlsSink(Sink):
         self._waiting: list[Packet] | None = None
         self._listed: set[str] = set()
         self._index = ""
+        self._ranges: list[DateRange] = []
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Make the folder ready; raises DestinationError when it is in use or cannot be written."""
@@ -64,7 +65,7 @@ class HlsSink(Sink):
                 (self._to / info.kind).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DestinationError(f"{self._to} cannot be made: {error.strerror}") from error
-        self._presentation = presentation
+        self._presentation = presentation = presentation.claimed(self.context.job)
         self._renditions = {info.id: Rendition(presentation, info) for info in presentation.streams}
         if presentation.streams[0].kind == "video":
             self._waiting = []
@@ -91,8 +92,9 @@ class HlsSink(Sink):
             self._publish(rendition)
 
     def mark(self, mark: Mark) -> None:
-        """Note a date range; playlists show it from the next part on."""
-        self._marks.add(mark)
+        """Note a date range; playlists show it from the next part on. Viewers have seen what lies after an end."""
+        if mark.kind != END:
+            self._marks.add(mark)
 
     def close(self) -> Sequence[Artifact]:
         """Write what is left and end the playlists."""
@@ -121,10 +123,15 @@ class HlsSink(Sink):
 
     @classmethod
     def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
-        """End the playlists of a dead process with exactly the media that is whole on disk; () when there is none."""
+        """End the playlists of a dead process with exactly the media that is whole on disk.
+
+        () when there is none, or when the folder has become another job's, which is left alone.
+        """
         if not (folder / _STATE).is_file():
             return ()
         presentation = Presentation.load(folder / _STATE).at(Path(file_part(to)))
+        if not presentation.ours:
+            return ()
         return salvage(presentation, MarkLog.load(folder / _MARKS))
 
     def _begin(self, presentation: Presentation) -> None:
@@ -137,7 +144,9 @@ class HlsSink(Sink):
         """Put the newest part on disk into the playlists, then say so."""
         others = [other for other in self._renditions.values() if other is not rendition]
         rendition.list_anew()
-        ranges = date_ranges(self._marks.marks)
+        if len(self._ranges) != len(self._marks.marks):
+            self._ranges = date_ranges(self._marks.marks)
+        ranges = self._ranges
         write_file(self._to / f"{rendition.name}.m3u8", rendition.text(ranges, others).encode())
         keys = rendition.keys
         if keys is not None and keys.changed:
@@ -222,7 +231,7 @@ def _clear(folder: Path) -> None:
     """Take away an earlier presentation: its playlists, and the folders it kept its media in."""
     if not folder.is_dir():
         return
-    for name in (INDEX, "video.m3u8", "audio.m3u8", f"{IFRAMES}.m3u8"):
+    for name in (INDEX, "video.m3u8", "audio.m3u8", f"{IFRAMES}.m3u8", OWNER):
         (folder / name).unlink(missing_ok=True)
     for name in ("video", "audio"):
         shutil.rmtree(folder / name, ignore_errors=True)

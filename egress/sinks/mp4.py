@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 
 from egress import __version__
+from egress.disk import read_json, write_json
 from egress.model import registry
 from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.pipeline import Mp4Doc, SinkDoc
 from egress.model.targets import file_part, scheme_of
-from egress.sinks.base import Mark, Sink, SinkContext
+from egress.sinks.base import END, Mark, Sink, SinkContext
 from egress.sinks.marks import MarkLog, chapters
 from egress.sinks.muxing import MuxedStream
+from egress.sinks.remux import remux, set_chapters, tags_of
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+
+_log = logging.getLogger(__name__)
 
 _FILE, _STATE, _MARKS = "recording.mp4", "recording.json", "marks.jsonl"
 
@@ -33,7 +35,7 @@ _FRAGMENTS = 2
 
 
 class Mp4Sink(Sink):
-    """Writes `recording.mp4` in the spool, then moves it to its target; a crash costs less than `doc.fragment`.
+    """Writes `recording.mp4` in the spool; closed, it is moved to its target. A crash costs less than `doc.fragment`.
 
     libav's hybrid mode appends fragments while recording and one ordinary index at the end, so that closing takes the
     same moment for any length. Audio priming stands before time 0 and is cut off by the file's edit list.
@@ -50,6 +52,8 @@ class Mp4Sink(Sink):
         self._streams: dict[str, MuxedStream] = {}
         self._length: Nanos = 0
         self._packets = 0
+        self._end: Nanos | None = None
+        self._moved = 0
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Begin the file; raises DestinationError when the target is taken or the spool cannot be written."""
@@ -58,7 +62,7 @@ class Mp4Sink(Sink):
             raise DestinationError(f"{target} exists already; remove it, or write to another name")
         tags = _tags(self.context)
         try:
-            _keep(self.context.folder / _STATE, {"tags": tags})
+            self._keep()
             self._container = av.open(
                 str(self._file),
                 "w",
@@ -89,13 +93,28 @@ class Mp4Sink(Sink):
         self._packets += 1
 
     def mark(self, mark: Mark) -> None:
-        """Note a chapter."""
-        self._marks.add(mark)
+        """Note a chapter; or the end, at the first keyframe after which the file is cut once it is closed."""
+        if mark.kind != END:
+            self._marks.add(mark)
+            return
+        self._end = mark.at
+        try:
+            self._keep()
+        except OSError as error:
+            raise self._refused(error) from error
 
     def close(self) -> Sequence[Artifact]:
-        """Write the index, and move the file to its target."""
+        """Write the index; the file still is in the spool."""
         self._finish()
-        return (_delivered(self._file, self.context.to, self._length, _chapter_rows(self._marks, self._length)),)
+        return self._kept()
+
+    def deliver(self, made: Sequence[Artifact]) -> Sequence[Artifact]:
+        """Cut the file where nobody was there any more, and move it to its target.
+
+        Where another job has written to the target meanwhile, its file stays, and this one goes beside it.
+        """
+        replacing = self.context.options.get("overwrite") == "yes"
+        return (_Closed(self.context.folder).deliver(self.context.to, replacing=replacing, moved=self._count),)
 
     def abort(self) -> Sequence[Artifact]:
         """Write the index if the disk lets us; the file stays in the spool, from where it can be recovered."""
@@ -103,49 +122,104 @@ class Mp4Sink(Sink):
             self._finish()
         except DestinationError:
             pass
+        return self._kept()
+
+    def _kept(self) -> Sequence[Artifact]:
         if not self._file.is_file() or self._file.stat().st_size == 0:
             return ()
         return (Artifact("mp4", str(self._file), self._file.stat().st_size, self._length, details={"final": False}),)
 
     def status(self) -> Mapping[str, Any]:
         """Packets and media written so far."""
-        return {"packets": self._packets, "seconds": round(self._length / SECOND, 3), "marks": len(self._marks.marks)}
+        return {
+            "packets": self._packets,
+            "seconds": round(self._length / SECOND, 3),
+            "marks": len(self._marks.marks),
+            "moved": self._moved,
+        }
 
     @classmethod
     def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
         """Make what a dead process left an ordinary seekable file and deliver it; () when nothing can be played."""
-        source, state = folder / _FILE, _state(folder / _STATE)
-        marks = MarkLog.load(folder / _MARKS)
+        source, state = folder / _FILE, read_json(folder / _STATE)
         length = int(state.get("length", 0))
         if not source.is_file() or source.stat().st_size == 0:
             # Closed and delivered, and the process died before it could say so.
-            target = Path(file_part(to))
-            made = length and scheme_of(to) == "file" and target.is_file()
-            return (Artifact("mp4", str(target), target.stat().st_size, length),) if made else ()
-        if length:
-            return (_delivered(source, to, length, _chapter_rows(marks, length)),)
-        final = folder / "recovered.mp4"
-        length = _remuxed(source, final, state.get("tags", {}), marks)
+            path = _own(file_part(to), str(state.get("job"))) if length and scheme_of(to) == "file" else None
+            return (Artifact("mp4", str(path), path.stat().st_size, length),) if path else ()
         if not length:
-            final.unlink(missing_ok=True)
-            return ()
-        artifact = _delivered(final, to, length, {**_chapter_rows(marks, length), "recovered": True})
-        source.unlink()
-        return (artifact,)
+            final, end = folder / "recovered.mp4", state.get("end")
+            marks = MarkLog.load(folder / _MARKS)
+            length = remux(source, final, state.get("tags", {}), marks, end=end, index_first=True)
+            if not length:
+                final.unlink(missing_ok=True)
+                return ()
+            final.replace(source)
+            write_json(folder / _STATE, {**state, "length": length, "end": None, "recovered": True})
+        return (_Closed(folder).deliver(to, replacing=False),)
 
     def _finish(self) -> None:
         container, self._container = self._container, None
         if container is None:
             return
         try:
-            _set_chapters(container, self._marks, self._length)
+            set_chapters(container, self._marks, self._length)
             container.close()
-            _keep(self.context.folder / _STATE, {"tags": _tags(self.context), "length": self._length})
+            self._keep(self._length)
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
 
+    def _keep(self, length: Nanos = 0) -> None:
+        """Note what recovery has to know; raises OSError."""
+        document = {"job": self.context.job, "tags": _tags(self.context), "length": length, "end": self._end}
+        write_json(self.context.folder / _STATE, document)
+
+    def _count(self, size: int) -> None:
+        self._moved += size
+
     def _refused(self, error: Exception) -> DestinationError:
         return DestinationError(f"{self._file} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+class _Closed:
+    """A closed recording in its spool folder, on its way to its target."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / _FILE
+        self._state_path = folder / _STATE
+        self._state = read_json(self._state_path)
+        self._marks = MarkLog.load(folder / _MARKS)
+
+    def deliver(self, to: str, *, replacing: bool, moved: Callable[[int], None] | None = None) -> Artifact:
+        """Cut it where it ends, and move it; raises DestinationError, and then it stays."""
+        end = self._state.get("end")
+        if end is not None and end < self._state["length"]:
+            self._cut(end)
+        length, job, target = int(self._state["length"]), str(self._state.get("job")), file_part(to)
+        own = scheme_of(to) == "file" and _own(target, job) == Path(target)
+        beside = "" if replacing or own else _beside(target, job)
+        storage = registry.load("storages", scheme_of(to))()
+        stored = storage.put(self._file, target, beside=beside, moved=moved)
+        details = _chapter_rows(self._marks, length)
+        if self._state.get("recovered"):
+            details["recovered"] = True
+        return Artifact("mp4", stored.location, stored.size, length, stored.sha256, details)
+
+    def _cut(self, end: Nanos) -> None:
+        short = self._file.with_name("cut.mp4")
+        try:
+            length = remux(self._file, short, self._state.get("tags", {}), self._marks, end=end)
+        except DestinationError as error:
+            # A recording with a blank tail is better than none: there may be no room for it twice.
+            _log.warning("the blank tail stays: %s", error.message)
+            short.unlink(missing_ok=True)
+            return
+        if not length:
+            short.unlink(missing_ok=True)
+            return
+        short.replace(self._file)
+        self._state = {**self._state, "length": length, "end": None}
+        write_json(self._state_path, self._state)
 
 
 def _tags(context: SinkContext) -> dict[str, str]:
@@ -160,80 +234,21 @@ def _tags(context: SinkContext) -> dict[str, str]:
     }
 
 
-def _state(path: Path) -> dict[str, Any]:
-    """What `_keep` wrote; a recording is worth saving without it."""
-    try:
-        state = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
-
-
-def _keep(path: Path, document: Mapping[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _chapter_rows(marks: MarkLog, length: Nanos) -> dict[str, Any]:
     rows = [{"at": round(c.start / SECOND, 3), "title": c.title} for c in chapters(marks.marks, length)]
     return {"chapters": rows} if rows else {}
 
 
-def _set_chapters(container: OutputContainer, marks: MarkLog, length: Nanos) -> None:
-    container.set_chapters(
-        [
-            {
-                "id": number,
-                "start": chapter.start,
-                "end": chapter.end,
-                "time_base": Fraction(1, SECOND),
-                "metadata": {"title": chapter.title},
-            }
-            for number, chapter in enumerate(chapters(marks.marks, length), 1)
-        ]
-    )
+def _beside(to: str, job: str) -> str:
+    """The address of a job's own, next to one that is another's."""
+    path = Path(to)
+    return str(path.with_name(f"{path.stem}-{job}{path.suffix}"))
 
 
-def _delivered(file: Path, to: str, length: Nanos, details: Mapping[str, Any]) -> Artifact:
-    stored = registry.load("storages", scheme_of(to))().put(file, file_part(to))
-    return Artifact("mp4", stored.location, stored.size, length, stored.sha256, details)
-
-
-def _remuxed(source: Path, final: Path, tags: Mapping[str, str], marks: MarkLog) -> Nanos:
-    """Copy every packet that can be read to an ordinary file, index first; returns its length, 0 when there is none."""
-    length: Nanos = 0
-    try:
-        with av.open(str(source)) as read, av.open(str(final), "w", options={"movflags": "faststart"}) as written:
-            streams = {
-                s.index: written.add_stream_from_template(s, opaque=True)
-                for s in (*read.streams.video, *read.streams.audio)
-            }
-            if not streams:
-                return 0
-            written.metadata.update(tags or read.metadata)
-            written.start_encoding()
-            try:
-                for packet in read.demux():
-                    if packet.dts is None or packet.pts is None or packet.stream.index not in streams:
-                        continue
-                    if packet.is_corrupt:
-                        # Cut short by the end of the file: what follows in its stream could not be decoded.
-                        del streams[packet.stream.index]
-                        continue
-                    end = int((packet.pts + (packet.duration or 0)) * packet.time_base * SECOND)
-                    packet.stream = streams[packet.stream.index]
-                    written.mux(packet)
-                    length = max(length, end)
-            except av.error.InvalidDataError:
-                # The last fragment was cut short by the crash; what stands before it is whole.
-                pass
-            _set_chapters(written, marks, length)
-    except av.error.InvalidDataError:
-        return 0
-    except (av.FFmpegError, OSError) as error:
-        raise DestinationError(f"{final} cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    return length
+def _own(to: str, job: str) -> Path | None:
+    """The job's recording where it may have been delivered to; None when neither place has it."""
+    for place in (to, _beside(to, job)):
+        path = Path(place)
+        if path.is_file() and tags_of(path).get("comment", "").endswith(f"job {job}"):
+            return path
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Literal
 
@@ -267,6 +268,7 @@ def _rates(variant: Variant) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def _date_range(date_range: DateRange, started: datetime) -> str:
     kind = quoted(date_range.kind, 60)
     return (

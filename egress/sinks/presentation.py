@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+from egress.disk import write_whole
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import SECOND, Codec, Nanos, Size, StreamInfo
 from egress.model.pipeline import HlsDoc
@@ -20,6 +20,9 @@ from egress.sinks.cmaf import Track
 from egress.sinks.playlist import Head, Meter, PlaylistType, Variant, multivariant
 
 INDEX, IFRAMES, INIT = "index.m3u8", "iframes", "init.mp4"
+
+OWNER = ".job"
+"""The file in a presentation's folder that names the job it belongs to; no other job's recovery touches it."""
 
 _OVERHEAD = 115
 """Percent of the configured bit rate that is announced while live: boxes, and an encoder's liberty."""
@@ -44,6 +47,7 @@ class Presentation:
     window: Nanos | None
     vod: bool
     shift: Fraction = Fraction(0)
+    job: str = ""
 
     @classmethod
     def of(cls, doc: HlsDoc, to: Path, started: datetime, programme: Sequence[StreamInfo]) -> Presentation:
@@ -134,10 +138,24 @@ class Presentation:
         """The same, with timestamps moved so that none is negative."""
         return replace(self, shift=shift)
 
+    def claimed(self, job: str) -> Presentation:
+        """The same as a job's own, which its folder says from now on; raises DestinationError."""
+        write_file(self.to / OWNER, job.encode(), durable=True)
+        return replace(self, job=job)
+
+    @property
+    def ours(self) -> bool:
+        """Whether the folder is still this job's: another one may have begun there since."""
+        try:
+            return (self.to / OWNER).read_bytes() == self.job.encode()
+        except OSError:
+            return False
+
     def keep(self, path: Path) -> None:
         """Write it where a later process finds it."""
         document = {
             "to": str(self.to),
+            "job": self.job,
             "started": self.started.isoformat(),
             "streams": [_stream_row(info) for info in self.streams],
             "part": str(self.part),
@@ -148,7 +166,7 @@ class Presentation:
             "vod": self.vod,
             "shift": str(self.shift),
         }
-        write_file(path, json.dumps(document, indent=1).encode())
+        write_file(path, json.dumps(document, indent=1).encode(), durable=True)
 
     @classmethod
     def load(cls, path: Path) -> Presentation:
@@ -157,6 +175,7 @@ class Presentation:
             document = json.loads(path.read_bytes())
             return cls(
                 to=Path(document["to"]),
+                job=document["job"],
                 started=datetime.fromisoformat(document["started"]),
                 streams=tuple(_stream(row) for row in document["streams"]),
                 part=Fraction(document["part"]),
@@ -176,20 +195,11 @@ def packet_length(info: StreamInfo) -> int:
     return 1024 if info.codec is Codec.AAC else info.rate // 50
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
     """Write a file whole or not at all; raises DestinationError naming it. A reader never sees half of it."""
-    temporary = f"{path}.tmp"
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-        finally:
-            os.close(handle)
-        Path(temporary).replace(path)
+        write_whole(path, data, durable=durable)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise DestinationError(f"{path} cannot be written: {error.strerror}") from error
 
 

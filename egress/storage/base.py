@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,10 @@ class Storage(ABC):
     """Keeps finished files under one scheme of address."""
 
     @abstractmethod
-    def put(self, source: Path, to: str) -> Stored:
+    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
         """Move a finished file to its address; `source` is gone only when the store has confirmed the bytes.
 
-        The file appears at `to` whole or not at all. Raises DestinationError, and then `source` is untouched.
+        The file appears whole or not at all, and replaces what is at `to`; but with `beside` (an address no one else
+        uses) it goes there when `to` is taken. `moved` is told of every block read or written, in bytes: a large file
+        takes its time. Raises DestinationError, and then `source` is untouched.
         """

@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from egress.disk import sync_folder
 from egress.model.errors import DestinationError
 from egress.storage.base import Storage, Stored
 
 _BLOCK = 1 << 20
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What filesystems say that know no second name for a file."""
 
 HASHED = 1 << 30
 """Files moved within one disk are not copied; those above this size are not read again just for a checksum."""
@@ -19,24 +24,28 @@ HASHED = 1 << 30
 class LocalStorage(Storage):
     """Addresses are absolute paths; on the same disk a file is renamed, to another one it is copied and compared."""
 
-    def put(self, source: Path, to: str) -> Stored:
-        """Move `source` to the path `to`, replacing what is there; raises DestinationError naming the path."""
+    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
+        """Move `source` to the path `to`, or to `beside` if that is given and `to` is taken.
+
+        Raises DestinationError naming the path.
+        """
         target = Path(to)
         if not target.is_absolute():
             raise DestinationError(f"{to!r} is not an absolute path")
+        tell = moved or (lambda count: None)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             size = _flushed(source)
             try:
-                source.replace(target)
+                target = _named(source, target, beside)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                sha256 = _copied(source, target)
+                target, sha256 = _copied(source, target, beside, tell)
                 source.unlink()
             else:
-                sha256 = _sha256(target) if size <= HASHED else ""
-            _sync_folder(target.parent)
+                sha256 = _sha256(target, tell) if size <= HASHED else ""
+            sync_folder(target.parent)
             if target.stat().st_size != size:
                 raise DestinationError(f"{target} holds {target.stat().st_size} bytes, not {size}")
         except OSError as error:
@@ -50,7 +59,26 @@ def _flushed(path: Path) -> int:
         return os.fstat(file.fileno()).st_size
 
 
-def _copied(source: Path, target: Path) -> str:
+def _named(file: Path, target: Path, beside: str) -> Path:
+    """Give a file its name on its own disk; says which one it got."""
+    if beside:
+        try:
+            # Unlike a rename, a link never replaces what somebody else wrote in this very moment.
+            os.link(file, target)
+        except FileExistsError:
+            target = Path(beside)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            target = Path(beside) if target.exists() else target
+        else:
+            file.unlink()
+            return target
+    file.replace(target)
+    return target
+
+
+def _copied(source: Path, target: Path, beside: str, moved: Callable[[int], None]) -> tuple[Path, str]:
     """Copy across disks, compare what arrived with what was sent, and only then give it its name."""
     temporary = target.with_name(f".{target.name}.part")
     sent = hashlib.sha256()
@@ -59,24 +87,20 @@ def _copied(source: Path, target: Path) -> str:
             while block := read.read(_BLOCK):
                 sent.update(block)
                 written.write(block)
+                moved(len(block))
             written.flush()
             os.fsync(written.fileno())
-        if _sha256(temporary) != sent.hexdigest():
+        if _sha256(temporary, moved) != sent.hexdigest():
             raise DestinationError(f"{target} does not hold the bytes that were written to it; the copy was removed")
-        temporary.replace(target)
+        return _named(temporary, target, beside), sent.hexdigest()
     finally:
         temporary.unlink(missing_ok=True)
-    return sent.hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, moved: Callable[[int], None]) -> str:
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        while block := file.read(_BLOCK):
+            found.update(block)
+            moved(len(block))
+    return found.hexdigest()

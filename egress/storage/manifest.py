@@ -1,49 +1,22 @@
-"""The manifest: what a job made and who was there, written last, as JSON."""
+"""The manifest: what a job made and who was there, written last, as JSON; a copy in the spool outlives its worker."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from egress import __version__
+from egress.disk import read_json, write_json
+from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos
 from egress.model.order import JobOrder
-from egress.model.room import Peer
+from egress.storage.attendance import Attendance as Attendance
+from egress.storage.receipt import keep_receipt
 
-
-class Attendance:
-    """When each peer was there, in session time."""
-
-    def __init__(self) -> None:
-        self._visits: list[dict[str, Any]] = []
-
-    def joined(self, peer: Peer, at: Nanos) -> None:
-        """A peer came, or came back after leaving."""
-        if any(visit["id"] == peer.id and visit["left"] is None for visit in self._visits):
-            return
-        self._visits.append({"id": peer.id, "name": peer.name, "role": peer.role, "joined": at, "left": None})
-
-    def left(self, peer: str, at: Nanos) -> None:
-        """A peer went."""
-        for visit in self._visits:
-            if visit["id"] == peer and visit["left"] is None:
-                visit["left"] = at
-
-    def table(self) -> list[dict[str, Any]]:
-        """One row a visit; times in seconds, `left` null for whoever stayed to the end."""
-        return [
-            {
-                **visit,
-                "joined": _seconds(visit["joined"]),
-                "left": None if visit["left"] is None else _seconds(visit["left"]),
-            }
-            for visit in self._visits
-        ]
+_FOLDER, _OUTCOME = "manifest", "outcome.json"
 
 
 def artifact_row(artifact: Artifact) -> dict[str, Any]:
@@ -70,8 +43,12 @@ def write_manifest(
     attendance: Attendance,
     artifacts: Sequence[Artifact],
     figures: Mapping[str, Any],
-) -> None:
-    """Write the manifest whole or not at all."""
+    blame: Blame | None = None,
+) -> Path:
+    """Write the manifest whole or not at all, first into the job's spool folder; says where it is. Raises OSError.
+
+    It replaces an earlier job's, but not that of one which ended after this one had begun.
+    """
     document = {
         "egress": __version__,
         "job": order.id,
@@ -80,25 +57,55 @@ def write_manifest(
         "pipeline": order.pipeline.name,
         "state": str(state),
         "reason": reason,
+        "blame": str(blame) if blame else None,
         "started": started.isoformat(),
         "ended": ended.isoformat(),
         "duration": _seconds(length),
         "peers": attendance.table(),
+        "uncounted_visits": attendance.refused,
         "artifacts": [artifact_row(artifact) for artifact in artifacts],
         "figures": dict(figures),
     }
+    if Path(order.folder).is_dir():
+        write_json(_outcome(order), document)
+    return _deliver(path, order, document)
+
+
+def outcome(order: JobOrder) -> dict[str, Any]:
+    """How a dead worker's job ended, as its manifest says or would have said; {} when it never came to that."""
+    return read_json(_outcome(order))
+
+
+def complete_manifest(order: JobOrder, document: Mapping[str, Any], artifacts: Sequence[Artifact]) -> Path:
+    """Write the manifest of a job that ended before all was delivered, with what has been by now; raises OSError.
+
+    How the job went stays as it was; what lies in the spool gives way to where it went.
+    """
+    spool = f"{order.folder}/"
+    places = {artifact.location for artifact in artifacts}
+    rows = [
+        row
+        for row in document.get("artifacts", ())
+        if row["location"] not in places and not row["location"].startswith(spool)
+    ]
+    rows += [artifact_row(artifact) for artifact in artifacts]
+    whole = {**document, "artifacts": rows, "recovered": datetime.now(UTC).isoformat()}
+    write_json(_outcome(order), whole)
+    return _deliver(Path(order.manifest), order, whole)
+
+
+def _deliver(path: Path, order: JobOrder, document: Mapping[str, Any]) -> Path:
+    there = read_json(path)
+    if there.get("job", order.id) != order.id and str(there.get("ended")) > str(document["started"]):
+        path = path.with_name(f"{path.stem}-{order.id}{path.suffix}")
     write_json(path, document)
+    if Path(order.folder).is_dir():
+        keep_receipt(_outcome(order).parent, (Artifact("manifest", str(path)),))
+    return path
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically and durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _outcome(order: JobOrder) -> Path:
+    return Path(order.folder) / _FOLDER / _OUTCOME
 
 
 def _seconds(nanos: Nanos) -> float:

@@ -6,12 +6,13 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from egress.disk import write_json
 from egress.model.errors import DestinationError, Fault
 from egress.model.order import JobOrder
-from egress.storage.manifest import write_json
+from egress.storage.receipt import undelivered
 
 
 class JobFolder:
@@ -26,12 +27,14 @@ class JobFolder:
         return self.path / "job.json"
 
     def create(self, order: JobOrder) -> None:
-        """Make the folder and keep the order in it; raises DestinationError when the disk will not have it."""
+        """Keep the order in the folder, the caller holding it; raises DestinationError when the disk will not have it.
+
+        From now on recovery sees the job.
+        """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.document, order.without_secrets())
         except OSError as error:
-            raise DestinationError(f"spool {self.path}: {error.strerror}; choose another with --spool") from error
+            raise self._refused(error) from error
 
     def order(self) -> JobOrder:
         """The order as kept; raises Fault when it cannot be read."""
@@ -42,18 +45,40 @@ class JobFolder:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold the job's lock; yields False when another living process holds it. The kernel frees it on any death."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Make the folder and hold its lock; yields False when another living process does.
+
+        The kernel frees it on any death. Raises DestinationError when the disk will not have it.
+        """
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(handle)
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._refused(error) from error
+        with _locked(handle) as mine:
+            yield mine
+
+    @contextmanager
+    def seized(self) -> Iterator[bool]:
+        """Hold the lock of a job whose worker is dead; yields False when one lives, or the folder has gone."""
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            yield False
+            return
+        except OSError as error:
+            raise self._refused(error) from error
+        with _locked(handle) as mine:
+            # It may have been taken away between its being found and its being locked.
+            yield mine and self.document.is_file()
+
+    def undelivered(self) -> tuple[Path, ...]:
+        """The folders in it that hold what has not reached its place."""
+        if not self.path.is_dir():
+            return ()
+        return tuple(sorted(path for path in self.path.iterdir() if path.is_dir() and undelivered(path)))
+
+    def _refused(self, error: OSError) -> DestinationError:
+        return DestinationError(f"spool {self.path}: {error.strerror}; choose another with --spool")
 
     def remove(self) -> None:
         """Take the folder away: everything in it has been delivered."""
@@ -74,5 +99,23 @@ class Spool:
         """Every job that has not been delivered whole, oldest first."""
         if not self.root.is_dir():
             return ()
-        found = [JobFolder(path) for path in self.root.iterdir() if (path / "job.json").is_file()]
-        return tuple(sorted(found, key=lambda folder: folder.document.stat().st_mtime))
+        found: list[tuple[float, JobFolder]] = []
+        for path in self.root.iterdir():
+            folder = JobFolder(path)
+            # A worker that has just delivered its job takes the folder away under our eyes.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found.append((folder.document.stat().st_mtime, folder))
+        return tuple(folder for _, folder in sorted(found, key=lambda entry: entry[0]))
+
+
+@contextmanager
+def _locked(handle: int) -> Iterator[bool]:
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)

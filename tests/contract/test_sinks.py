@@ -84,7 +84,7 @@ def test_a_sink_takes_a_programme_and_says_what_it_made(
         sink.abort()
         json.dumps(events)
         return
-    artifacts = sink.close()
+    artifacts = sink.deliver(sink.close())
     json.dumps(events)
     assert artifacts
     for artifact in artifacts:
@@ -101,7 +101,7 @@ def test_files_take_opus_too(kind: str, targets: dict[str, str], tmp_path: Path)
     sink.open(made.streams)
     for packet in made.packets:
         sink.write(packet)
-    assert [abs(artifact.duration - LENGTH) < SECOND // 10 for artifact in sink.close()] == [True]
+    assert [abs(artifact.duration - LENGTH) < SECOND // 10 for artifact in sink.deliver(sink.close())] == [True]
 
 
 @pytest.mark.parametrize("kind", SINKS)
@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_written_is_the_destinations_fault(kind: str, tmp
         sink.open(made.streams)
         for packet in made.packets:
             sink.write(packet)
-        sink.close()
+        sink.deliver(sink.close())
     assert "plain" in caught.value.message
     sink.abort()
 

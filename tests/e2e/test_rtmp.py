@@ -95,7 +95,7 @@ def _stage(folder: Path) -> Iterator[Stage]:
         yield stage
     finally:
         for live in stage.lives:
-            live.thread.abort()
+            live.thread.give_up("the test is over")
             live.thread.join(10)
 
 

@@ -48,7 +48,7 @@ def test_beeps_play_with_their_flashes_and_pictures_are_evenly_spaced(tmp_path: 
     show = programme(4, **kind)
     sink = _sink(tmp_path)
     feed(sink, show)
-    (artifact,) = sink.close()
+    (artifact,) = sink.deliver(sink.close())
     assert artifact.location == str(tmp_path / "out.mp4")
     apart = offsets(artifact.location)
     assert len(apart) == 3
@@ -70,7 +70,7 @@ def test_beeps_play_with_their_flashes_and_pictures_are_evenly_spaced(tmp_path: 
 def test_the_closed_file_is_ordinary_and_the_spool_copy_is_gone(tmp_path: Path) -> None:
     sink = _sink(tmp_path)
     feed(sink, programme(4))
-    (artifact,) = sink.close()
+    (artifact,) = sink.deliver(sink.close())
     path = Path(artifact.location)
     assert _boxes(path) == ["ftyp", "free", "mdat", "moov"]
     assert artifact.size == path.stat().st_size
@@ -84,7 +84,7 @@ def test_title_room_start_and_chapters_stand_in_the_file(tmp_path: Path) -> None
     for packet in programme(15, sound=Codec.AAC, picture=False).packets:
         sink.write(packet)
     sink.mark(Mark(12 * SECOND, "leave", "Ada"))
-    (artifact,) = sink.close()
+    (artifact,) = sink.deliver(sink.close())
     with av.open(artifact.location) as container:
         tags = container.metadata
         chapters = [(c["start"] * c["time_base"], c["metadata"]["title"]) for c in container.chapters()]
@@ -100,7 +100,7 @@ def test_title_room_start_and_chapters_stand_in_the_file(tmp_path: Path) -> None
 def test_a_recording_of_sound_alone_starts_at_zero(tmp_path: Path) -> None:
     sink = _sink(tmp_path)
     feed(sink, programme(4, picture=False))
-    (artifact,) = sink.close()
+    (artifact,) = sink.deliver(sink.close())
     with av.open(artifact.location) as container:
         assert [stream.type for stream in container.streams] == ["audio"]
         assert container.start_time == 0
@@ -159,7 +159,8 @@ def test_a_killed_recording_plays_and_is_recovered_as_an_ordinary_file(tmp_path:
         assert [c["metadata"]["title"] for c in container.chapters()] == ["Ada joined"]
         assert container.start_time == 0
     assert sorted(p.name for p in spool.iterdir()) == ["marks.jsonl", "recording.json"]
-    assert Mp4Sink.recover(spool, str(path)) == ()
+    (again,) = Mp4Sink.recover(spool, str(path))
+    assert (again.location, again.size, again.duration) == (artifact.location, artifact.size, artifact.duration)
 
 
 def test_a_closed_recording_is_delivered_again_after_its_target_refused_it(tmp_path: Path) -> None:
@@ -167,8 +168,9 @@ def test_a_closed_recording_is_delivered_again_after_its_target_refused_it(tmp_p
     sink = Mp4Sink(DOC, context(tmp_path / "spool", blocked / "out.mp4"))
     feed(sink, programme(4))
     blocked.write_bytes(b"in the way")
+    made = sink.close()
     with pytest.raises(DestinationError, match="cannot be written"):
-        sink.close()
+        sink.deliver(made)
     blocked.unlink()
     for _ in range(2):
         (artifact,) = Mp4Sink.recover(tmp_path / "spool", str(blocked / "out.mp4"))
