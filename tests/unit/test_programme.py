@@ -178,7 +178,7 @@ def test_pictures_and_samples_are_counts(
     make: Callable[..., Show], fps: str | None, end: Nanos, ticks: int, samples: int
 ) -> None:
     show = make(fps)
-    show.clock.set(3600 * SECOND)
+    show.clock.set(end + show.pipeline.delay - 1)
     show.programme.start()
     length = show.finish(end)
     assert show.counts() == (0 if fps is None else ticks, samples)
