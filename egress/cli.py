@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     record = commands.add_parser("record", help="run one job in the foreground; Ctrl-C ends it cleanly")
     record.add_argument("room", metavar="ROOM", help="address of the room, e.g. local:standup")
     record.add_argument("--pipeline", default="record-grid", metavar="NAME|FILE", help="default: %(default)s")
-    record.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="output folder, default: here")
+    record.add_argument("--to", type=_folder, default=Path(), metavar="DIR", help="output folder, default: here")
     record.add_argument("--seconds", type=float, metavar="N", help="end after this much")
     record.add_argument("--listen", metavar="HOST:PORT", help="where publishers come in and viewers watch")
     record.add_argument(
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="synthetic participants in a local room, recorded for real")
     demo.add_argument("--participants", type=int, default=4, metavar="N", help="default: %(default)s")
     demo.add_argument("--seconds", type=float, default=20, metavar="S", help="default: %(default)s")
-    demo.add_argument("--out", type=Path, default=Path("egress-demo"), metavar="DIR", help="default: %(default)s")
+    demo.add_argument("--out", type=_folder, default=Path("egress-demo"), metavar="DIR", help="default: %(default)s")
     demo.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
     demo.add_argument("--pipeline", default="live-hls", metavar="NAME", help="default: %(default)s")
     demo.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="what participants send")
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL|@FILE",
         help="also stream there; @FILE holds one address a line",
     )
+    demo.add_argument("--overwrite", action="store_true", help="replace outputs that no demo has made")
     demo.add_argument("--json", action="store_true", help="print every event as a JSON line")
     _settings_flags(demo)
     demo.set_defaults(run=_demo)
@@ -88,11 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     recover = commands.add_parser("recover", help="finish what died workers left in the spool")
-    recover.add_argument("where", nargs="?", type=Path, metavar="SPOOL", help="the spool, or one job's folder in it")
+    recover.add_argument("where", nargs="?", type=_folder, metavar="SPOOL", help="the spool, or one job's folder in it")
     recover.add_argument("--json", action="store_true", help="one JSON line a job")
     _settings_flags(recover)
     recover.set_defaults(run=_recover)
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a folder, . for this one")
+    return Path(text)
 
 
 def _settings_flags(parser: argparse.ArgumentParser) -> None:

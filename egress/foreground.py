@@ -81,6 +81,10 @@ class Foreground:
                 self._on_event({"type": "listening", "url": server.url, "room": self.room_name})
                 return await self._whole(beside, after)
 
+    def tell(self, event: Event) -> None:
+        """Show an event of our own among the worker's."""
+        self._on_event(event)
+
     async def interrupted(self) -> None:
         """Wait for the next Ctrl-C."""
         self._interrupted.clear()

@@ -67,8 +67,8 @@ def make_order(
     resolved = targets.resolve(document, known, root)
     if not overwrite:
         check_free(resolved)
-    check_writable("--to", root)
-    check_writable("--spool", spool)
+    check_writable("the output folder", root)
+    check_writable("the spool", spool)
     return JobOrder(
         id=job,
         room=room,
@@ -127,12 +127,12 @@ def check_free(pipeline: Pipeline) -> None:
         raise RequestError(f"pipeline {pipeline.name}: outputs exist already{listing}", tuple(taken))
 
 
-def check_writable(flag: str, folder: Path) -> None:
-    """Make sure that files can be made in a folder, by making one; raises RequestError naming the flag and why not."""
+def check_writable(what: str, folder: Path) -> None:
+    """Make sure that files can be made in a folder, by making one; raises RequestError saying which and why not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b".")
     except OSError as error:
-        message = f"{flag} {folder}: {error.strerror or error}; name a folder that can be written to"
-        raise RequestError(message, ((flag.lstrip("-"), message),)) from None
+        message = f"{what} {folder} cannot be used: {error.strerror or error}; name one that can be written to"
+        raise RequestError(message, ((what, message),)) from None

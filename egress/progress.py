@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from egress.foreground import Ending
 
 Event = dict[str, Any]
 
 
+class Output(Protocol):
+    """Where progress is shown."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool: ...
+
+
 class Progress:
     """One line on a terminal that says how the job goes; plain lines where there is no terminal."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Output) -> None:
         self._out = out
         self._live = out.isatty()
         self._bytes = 0

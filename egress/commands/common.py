@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from egress.foreground import Ending
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
-from egress.model.settings import Settings
+from egress.model.settings import NAMES, Settings, variable
 from egress.progress import Progress, summary
 
 DEFAULT_LISTEN = ("127.0.0.1", 8080)
@@ -20,8 +22,21 @@ DEFAULT_LISTEN = ("127.0.0.1", 8080)
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings, flags over environment over file over defaults."""
+    for name in unknown_variables(os.environ):
+        print(f"egress: warning: there is no setting {name}; see docs/settings.md", file=sys.stderr)
     flags = {"spool": arguments.spool} if arguments.spool else {}
     return Settings.load(config=arguments.config, flags=flags)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names that look like our settings and are none: a mistyped token leaves a room open."""
+    known = {variable(name) for name in NAMES} | {"EGRESS_CONFIG", "EGRESS_CLIPS"}
+    return tuple(sorted(name for name in environ if name.startswith("EGRESS_") and name not in known))
+
+
+def open_to_strangers(listen: tuple[str, int] | None, token: object) -> bool:
+    """Whether anybody on the network may publish."""
+    return listen is not None and token is None and listen[0] not in ("localhost", "::1") and listen[0][:4] != "127."
 
 
 def address(text: str | None) -> tuple[str, int] | None:
@@ -61,17 +76,50 @@ def addresses(given: Sequence[str]) -> tuple[str, ...]:
 def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:
     """Say what was made, unless the events say it already; returns the exit status."""
     if not as_json:
-        print(summary(ending))
-        print(f"  manifest  {order.manifest}")
+        out = Output(sys.stdout)
+        out.write(f"{summary(ending)}\n  manifest  {order.manifest}\n")
+        out.flush()
     return ending.exit_status
 
 
 def printer(as_json: bool) -> Callable[[dict[str, Any]], None]:
     """What shows a job's events: JSON lines on stdout, or progress on stderr."""
     if not as_json:
-        return Progress(sys.stderr)
+        return Progress(Output(sys.stderr))
+    out = Output(sys.stdout)
 
     def line(event: dict[str, Any]) -> None:
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        out.write(json.dumps(event, ensure_ascii=False) + "\n")
+        out.flush()
 
     return line
+
+
+class Output:
+    """A stream a job goes on without: once it cannot be written, for its reader has gone, nothing more is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write text, if anybody is still there to read it."""
+        try:
+            self._stream.write(text)
+        except OSError:
+            self._lose()
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._lose()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+    def _lose(self) -> None:
+        # Python flushes once more at exit, and complains when that fails.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())

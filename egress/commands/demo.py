@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
+import json
 from functools import partial
+from pathlib import Path
 
 from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, printer, settings_of
+from egress.demo.troupe import Troupe, troupe
 from egress.foreground import Ending, Foreground
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
@@ -16,7 +17,9 @@ from egress.model.order import JobOrder
 from egress.ordering import make_order
 
 ROOM = "local:demo"
+MANIFEST = "manifest.json"
 MOST = 49
+FAILED = 1
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,58 +39,38 @@ def run(arguments: argparse.Namespace) -> int:
         log_level=settings.log_level,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
-        manifest="manifest.json",
-        overwrite=True,
+        manifest=MANIFEST,
+        overwrite=arguments.overwrite or _made_by_a_demo(arguments.out),
     )
     job = Foreground(
         order,
         on_event=printer(arguments.json),
         listen=listen or (DEFAULT_LISTEN if arguments.serve else ("127.0.0.1", 0)),
     )
-    beside = partial(_participants, arguments=arguments)
-    ending = asyncio.run(_run(job, beside, order, arguments))
-    return ending.exit_status
+    return asyncio.run(_run(job, order, arguments))
 
 
-async def _run(
-    job: Foreground,
-    beside: Callable[[Foreground], Awaitable[None]],
-    order: JobOrder,
-    arguments: argparse.Namespace,
-) -> Ending:
+async def _run(job: Foreground, order: JobOrder, arguments: argparse.Namespace) -> int:
     async def after(ending: Ending) -> None:
         finish(ending, order, as_json=arguments.json)
         if arguments.serve and job.url:
             print(f"  watch it at {job.url}/live/{job.room_name}/  (Ctrl-C ends)", flush=True)
             await job.interrupted()
 
-    return await job.run(beside=beside, after=after)
+    async with troupe(arguments.participants, arguments.seconds + 10, arguments.codec) as participants:
+        ending = await job.run(beside=partial(_publish, participants), after=after)
+    return ending.exit_status if participants.status is None else FAILED
 
 
-async def _participants(job: Foreground, *, arguments: argparse.Namespace) -> None:
-    """Run the participants' process until cancelled; it ends with the job."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "egress.demo.participants",
-        "--whip",
-        f"{job.url}/whip/{job.room_name}",
-        "--participants",
-        str(arguments.participants),
-        "--seconds",
-        str(arguments.seconds + 10),
-        "--codec",
-        arguments.codec,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+async def _publish(participants: Troupe, job: Foreground) -> None:
+    status = await participants.perform(f"{job.url}/whip/{job.room_name}")
+    job.tell({"type": "warning", "message": f"the participants have gone (exit status {status}); the rest is empty"})
+
+
+def _made_by_a_demo(out: Path) -> bool:
+    """Whether what is in a folder came from a demo, and may be replaced by the next one."""
     try:
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), 5)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("room") == ROOM

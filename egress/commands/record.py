@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, printer, settings_of
+from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, open_to_strangers, printer, settings_of
 from egress.foreground import Foreground
 from egress.model.media import MILLISECOND
 from egress.ordering import make_order
@@ -30,5 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
         log_level=settings.log_level,
         overwrite=arguments.overwrite,
     )
-    job = Foreground(order, on_event=printer(arguments.json), listen=listen)
+    show = printer(arguments.json)
+    if open_to_strangers(listen, settings.whip_token):
+        show({"type": "warning", "message": "anybody who reaches this address may publish; set EGRESS_WHIP_TOKEN"})
+    job = Foreground(order, on_event=show, listen=listen)
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)

@@ -25,6 +25,7 @@ from egress.demo import plan as plans
 from egress.demo.clip import Clip
 from egress.demo.plan import Part, Plan, Step
 from egress.demo.publisher import Publisher, offer_loopback_when_alone
+from egress.demo.troupe import FROM_STDIN
 from egress.model import units
 from egress.model.clock import monotonic
 from egress.model.errors import EgressError, RequestError, RoomRefused, RoomUnreachable
@@ -156,6 +157,9 @@ async def perform(plan: Plan, url: str, token: str | None) -> int:
         await asyncio.to_thread(clips.prepare, work)
     except ValueError as error:
         raise RequestError(str(error)) from error
+    instructions = Instructions() if url == FROM_STDIN else None
+    if instructions is not None:
+        url = await instructions.where()
     actors = []
     zero = -(-(monotonic() + SECOND // 5) // SECOND) * SECOND
     for part in plan.parts:
@@ -170,8 +174,14 @@ async def perform(plan: Plan, url: str, token: str | None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
+    leaving = asyncio.create_task(instructions.ended()) if instructions is not None else None
+    if leaving is not None:
+        leaving.add_done_callback(lambda _: stop())
     until = zero + round(plan.seconds * SECOND)
     await asyncio.gather(*(actor.play(until) for actor in actors))
+    if instructions is not None and leaving is not None:
+        leaving.cancel()
+        instructions.close()
     total: Counter[str] = Counter()
     for actor in actors:
         total.update(actor.counters)
@@ -179,10 +189,42 @@ async def perform(plan: Plan, url: str, token: str | None) -> int:
     return 1 if any(actor.refused for actor in actors) else 0
 
 
+class Instructions:
+    """Our parent's, on standard input: first where to publish, and its end, also by the parent's death, is ours."""
+
+    def __init__(self) -> None:
+        self._reader = asyncio.StreamReader()
+        self._pipe: asyncio.ReadTransport | None = None
+
+    async def where(self) -> str:
+        """The address to publish to, once it is known."""
+        protocol = asyncio.StreamReaderProtocol(self._reader)
+        self._pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+        say("prepared")
+        line = (await self._reader.readline()).decode().strip()
+        if not line:
+            raise RequestError("--whip -: no address came on standard input")
+        return line
+
+    async def ended(self) -> None:
+        """Wait for the end of the input."""
+        while await self._reader.read(4096):
+            pass
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._pipe is not None:
+            self._pipe.close()
+
+
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m egress.demo.participants", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--whip", required=True, metavar="URL", help="where to publish, e.g. http://127.0.0.1:8080/whip/standup"
+        "--whip",
+        required=True,
+        metavar="URL",
+        help="where to publish, e.g. http://127.0.0.1:8080/whip/standup; - to get ready, then read it from standard "
+        "input, whose end is the end of the performance",
     )
     parser.add_argument("--participants", type=int, default=4, metavar="N")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="how long they stay (default 20)")

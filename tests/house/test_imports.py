@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "recovery": {"model", "outlets", "storage"},
     "foreground": {"model", "control", "web"},
     "progress": {"model", "foreground"},
-    "commands": {"model", "ordering", "foreground", "progress"},
+    "commands": {"model", "ordering", "foreground", "progress", "demo"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from egress.cli import BAD_INPUT, main
-from egress.commands.common import address, addresses
+from egress.commands.common import Output, address, addresses, open_to_strangers, unknown_variables
 from egress.model.errors import RequestError
 
 
@@ -74,3 +74,32 @@ def test_check_lists_every_problem(tmp_path, capsys):
     said = capsys.readouterr().err
     for field in ("video.fps", "video.size", "sinks[0].to", "sinks[0].colour"):
         assert field in said
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def fileno(self):
+        raise OSError
+
+
+def test_a_job_goes_on_when_nobody_reads_what_it_says():
+    out = Output(Gone())
+    out.write("first")
+    out.write("second")
+    out.flush()
+
+
+def test_a_mistyped_setting_is_told_of():
+    environ = {"EGRESS_WHIP_TOKN": "x", "EGRESS_SPOOL": "y", "HOME": "z"}
+    assert unknown_variables(environ) == ("EGRESS_WHIP_TOKN",)
+
+
+def test_an_open_address_without_a_token_is_told_of():
+    assert open_to_strangers(("0.0.0.0", 1), None)
+    assert not open_to_strangers(("0.0.0.0", 1), "token")
+    assert not open_to_strangers(("127.0.0.1", 1), None)
+    assert not open_to_strangers(None, None)
