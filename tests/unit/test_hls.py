@@ -265,6 +265,18 @@ def test_a_killed_presentation_is_ended_with_what_is_whole_on_disk(tmp_path: Pat
     assert again == (artifact,)
 
 
+def test_an_end_of_the_programme_is_no_date_range(tmp_path: Path) -> None:
+    hls = Hls(tmp_path)
+    hls.sink.open(programme(4).streams)
+    hls.sink.mark(Mark(SECOND, "join", "Ada"))
+    hls.sink.mark(Mark(2 * SECOND, "end", ""))
+    for packet in programme(4).packets:
+        hls.sink.write(packet)
+    hls.sink.close()
+    assert hls.text("video").count("#EXT-X-DATERANGE") == 1
+    assert hls.text("video").count("#EXTINF") == 2
+
+
 def test_there_is_nothing_to_recover_where_nothing_was_begun(tmp_path: Path) -> None:
     tmp_path.joinpath("spool").mkdir()
     assert HlsSink.recover(tmp_path / "spool", str(tmp_path / "hls")) == ()

@@ -90,3 +90,39 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
         LocalStorage().put(tmp_path / "none", str(tmp_path / "out.mp4"))
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.ENOENT
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same disk", "other disk"])
+def test_with_a_place_beside_nothing_is_replaced(
+    source: Path, tmp_path: Path, other_disk: Path, elsewhere: bool
+) -> None:
+    folder = (other_disk if elsewhere else tmp_path) / f"egress-beside-{source.stat().st_ino}"
+    folder.mkdir()
+    try:
+        target, beside = folder / "file.mp4", folder / "file-job.mp4"
+        target.write_bytes(b"another's")
+        stored = LocalStorage().put(source, str(target), beside=str(beside))
+        assert stored.location == str(beside)
+        assert target.read_bytes() == b"another's" and beside.read_bytes() == DATA
+        assert not source.exists()
+        target.unlink()
+        beside.unlink()
+        source.write_bytes(DATA)
+        assert LocalStorage().put(source, str(target), beside=str(beside)).location == str(target)
+        assert target.read_bytes() == DATA and not source.exists()
+        assert [path.name for path in folder.iterdir()] == ["file.mp4"]
+    finally:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def test_progress_is_told_while_a_file_is_on_its_way(source: Path, other_disk: Path) -> None:
+    target = other_disk / f"egress-progress-{source.stat().st_ino}"
+    told: list[int] = []
+    try:
+        LocalStorage().put(source, str(target), moved=told.append)
+        assert sum(told) == 2 * len(DATA), "written and read back"
+        assert len(told) > 2
+    finally:
+        target.unlink(missing_ok=True)

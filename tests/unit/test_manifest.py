@@ -2,23 +2,9 @@ import json
 from datetime import UTC, datetime
 
 from egress.model.job import Artifact, JobState
-from egress.model.room import Peer
-from egress.storage.manifest import Attendance, artifact_row, write_manifest
+from egress.storage.attendance import Attendance
+from egress.storage.manifest import artifact_row, write_manifest
 from tests.unit.test_spool import order
-
-
-def test_attendance_has_a_row_for_each_visit():
-    attendance = Attendance()
-    ada = Peer("ada", "Ada", "host")
-    attendance.joined(ada, 0)
-    attendance.joined(ada, 5)
-    attendance.left("ada", 2_000_000_000)
-    attendance.left("stranger", 3)
-    attendance.joined(ada, 4_000_000_000)
-    assert attendance.table() == [
-        {"id": "ada", "name": "Ada", "role": "host", "joined": 0.0, "left": 2.0},
-        {"id": "ada", "name": "Ada", "role": "host", "joined": 4.0, "left": None},
-    ]
 
 
 def test_the_manifest_says_what_was_made_and_holds_no_secret(tmp_path):

@@ -199,6 +199,72 @@ def test_a_full_disk_is_named_and_what_was_written_plays(tmp_path: Path) -> None
     assert len(offsets(artifact.location)) >= 2
 
 
+@pytest.mark.parametrize("kind", [{}, {"b_frames": 2}, {"picture": False}], ids=["plain", "b-frames", "sound alone"])
+def test_a_blank_tail_is_cut_at_the_next_keyframe(tmp_path: Path, kind: dict[str, Any]) -> None:
+    sink = _sink(tmp_path)
+    sink.open(programme(15, **kind).streams)
+    sink.mark(Mark(SECOND, "join", "Ada"))
+    sink.mark(Mark(12 * SECOND, "leave", "Ada"))
+    for packet in programme(15, **kind).packets:
+        sink.write(packet)
+    sink.mark(Mark(12 * SECOND + SECOND // 2, "end", ""))
+    (kept,) = sink.close()
+    assert kept.duration > 14.9 * SECOND, "closing does not wait for the cut"
+    (artifact,) = sink.deliver((kept,))
+    until = 12.5 if "picture" in kind else 14.0
+    assert artifact.duration / SECOND == pytest.approx(until, abs=0.03)
+    assert artifact.details["chapters"] == [{"at": 0.0, "title": "Ada joined"}, {"at": 12.0, "title": "Ada left"}]
+    with av.open(artifact.location) as container:
+        assert container.metadata["title"] == "Stand-up"
+        assert container.metadata["comment"].endswith("job job1")
+        assert len(container.chapters()) == len(artifact.details["chapters"])
+        assert container.start_time == 0
+        assert container.duration is not None and container.duration / 1e6 == pytest.approx(until, abs=0.05)
+        if "picture" not in kind:
+            assert sum(1 for _ in container.decode(video=0)) == 14 * 30
+    if "picture" not in kind:
+        assert max(map(abs, offsets(artifact.location))) < 1
+    assert _boxes(Path(artifact.location)) == ["ftyp", "free", "mdat", "moov"]
+    assert not list((tmp_path / "spool").glob("*.mp4"))
+
+
+def test_a_recording_that_died_before_its_cut_is_cut_by_recovery(tmp_path: Path) -> None:
+    for closed in (True, False):
+        root = tmp_path / str(closed)
+        sink = _sink(root)
+        feed(sink, programme(8))
+        sink.mark(Mark(3 * SECOND, "end", ""))
+        if closed:
+            sink.close()
+            (root / "spool" / "cut.mp4").write_bytes(b"half a cut")
+        else:
+            sink.abort()
+            (root / "spool" / "recording.json").write_text(
+                json.dumps({**json.loads((root / "spool" / "recording.json").read_text()), "length": 0})
+            )
+        (artifact,) = Mp4Sink.recover(root / "spool", str(root / "out.mp4"))
+        assert artifact.duration / SECOND == pytest.approx(4, abs=0.03)
+
+
+def test_without_room_for_the_cut_the_whole_recording_is_delivered(tmp_path: Path) -> None:
+    sink = _sink(tmp_path)
+    feed(sink, programme(8))
+    sink.mark(Mark(3 * SECOND, "end", ""))
+    (tmp_path / "spool" / "cut.mp4").symlink_to("/dev/full")
+    (artifact,) = sink.deliver(sink.close())
+    assert artifact.duration / SECOND == pytest.approx(8, abs=0.03)
+    assert len(offsets(artifact.location)) == 7
+
+
+def test_a_file_that_came_while_recording_stays_and_this_one_goes_beside_it(tmp_path: Path) -> None:
+    sink = _sink(tmp_path)
+    feed(sink, programme(2))
+    (tmp_path / "out.mp4").write_bytes(b"another's")
+    (artifact,) = sink.deliver(sink.close())
+    assert artifact.location == str(tmp_path / "out-job1.mp4")
+    assert (tmp_path / "out.mp4").read_bytes() == b"another's"
+
+
 def _killed(tmp_path: Path, end: str, before: str = "pass") -> str:
     """Record 8 s in a process of its own, and end it in a way no process should."""
     code = f"""

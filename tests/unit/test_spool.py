@@ -7,6 +7,7 @@ import pytest
 from egress.model.errors import DestinationError, Fault
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
+from egress.storage.receipt import keep_receipt
 from egress.storage.spool import Spool
 
 
@@ -73,6 +74,8 @@ def test_a_spool_that_cannot_be_written_is_the_destinations_fault(tmp_path):
     folder = Spool(tmp_path / "file").folder("job-1")
     with pytest.raises(DestinationError, match="--spool"):
         folder.create(order(folder.path))
+    with pytest.raises(DestinationError, match="--spool"), folder.held():
+        pass
 
 
 def test_an_unreadable_document_says_which(tmp_path):
@@ -81,3 +84,27 @@ def test_an_unreadable_document_says_which(tmp_path):
     folder.document.write_text(json.dumps({"id": "?"}))
     with pytest.raises(Fault, match=r"job\.json"):
         folder.order()
+
+
+def test_a_folder_being_begun_is_not_seen_by_recovery_and_one_that_is_gone_not_made_again(tmp_path):
+    spool = Spool(tmp_path)
+    folder = spool.folder("job-1")
+    with folder.held() as mine:
+        assert mine and spool.folders() == ()
+        folder.create(order(folder.path))
+        with folder.seized() as taken:
+            assert not taken
+        folder.remove()
+    with folder.seized() as taken:
+        assert not taken
+    assert not folder.path.exists()
+
+
+def test_what_has_no_receipt_is_undelivered(tmp_path):
+    folder = Spool(tmp_path).folder("job-1")
+    for name in ("0-mp4", "1-hls", "2-rtmp"):
+        (folder.path / name).mkdir(parents=True)
+    (folder.path / "0-mp4" / "recording.mp4").write_bytes(b"x")
+    (folder.path / "1-hls" / "marks.jsonl").write_bytes(b"x")
+    keep_receipt(folder.path / "1-hls", ())
+    assert folder.undelivered() == (folder.path / "0-mp4",)
