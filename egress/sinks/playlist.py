@@ -138,8 +138,7 @@ def media_playlist(
     lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}")
     lines.append("#EXT-X-I-FRAMES-ONLY" if head.iframes else "#EXT-X-INDEPENDENT-SEGMENTS")
     lines.append(f'#EXT-X-MAP:URI="{head.map}"')
-    lines += [_date_range(date_range, head.started) for date_range in ranges]
-    text = "\n".join(lines) + "\n" + "".join(body) + tail.growing
+    text = "\n".join(lines) + "\n" + _date_ranges(tuple(ranges), head.started) + "".join(body) + tail.growing
     if tail.hint is not None:
         text += f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{tail.hint}"\n'
     for report in tail.reports:
@@ -268,7 +267,12 @@ def _rates(variant: Variant) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16)
+def _date_ranges(ranges: tuple[DateRange, ...], started: datetime) -> str:
+    """All of them; remembered, for a playlist is written several times a second and these change when someone moves."""
+    return "".join(_date_range(date_range, started) + "\n" for date_range in ranges)
+
+
 def _date_range(date_range: DateRange, started: datetime) -> str:
     kind = quoted(date_range.kind, 60)
     return (
