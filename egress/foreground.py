@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.control.worker_run import WorkerRun
+from egress.model import places
 from egress.model.order import JobOrder
 from egress.model.pipeline import HlsDoc
 from egress.web.app import create_app
@@ -48,7 +49,7 @@ class Foreground:
     ) -> None:
         self.order = order
         self.url: str | None = None
-        self.room_name = order.room.partition(":")[2].strip("/")
+        self.room_name = places.room_name(order.room)
         self._on_event = on_event
         self._listen = listen
         self._whip: str | None = None

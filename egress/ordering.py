@@ -99,6 +99,8 @@ def check_room(room: str) -> None:
             f"room: nothing serves {scheme!r} rooms; an address begins with one of: {listing}",
             (("room", f"unknown scheme {scheme!r}; use one of: {listing}"),),
         )
+    if scheme == "local":
+        places.local_room_name(room)
 
 
 def manifest_of(pipeline: Pipeline, root: Path, job: str) -> Path:

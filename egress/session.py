@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from egress.model.order import JobOrder
 from egress.model.room import PeerJoined, PeerLeft, RoomClosed, RoomEvent, RoomWarning, TrackPublished
 from egress.outlets import Outlets
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
-from egress.sinks.base import Mark
+from egress.sinks.base import END, Mark
 from egress.stage import Stage
 from egress.storage.manifest import Attendance, write_manifest
 
 _log = logging.getLogger(__name__)
 
 Announce = Callable[[dict[str, Any]], None]
+
+EMPTY = "the room is empty"
 
 ALIVE_EVERY = 1.0
 """Seconds between `alive` events, each with the figures an operator watches."""
@@ -44,6 +46,17 @@ class Outcome:
     length: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What one visit consists of."""
+
+    visit: RoomSession
+    clock: SessionClock
+    programme: Programme
+    stage: Stage
+    outlets: Outlets
+
+
 class Session:
     """Runs one job from joining to its manifest. `stop` may be called at any time, from the loop, more than once."""
 
@@ -53,7 +66,7 @@ class Session:
         self._stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._fault: EgressError | None = None
         self._bytes = 0
-        self._attendance = Attendance()
+        self._attendance = Attendance.of(order)
 
     def stop(self, reason: str) -> None:
         """Begin the stop ladder; the first reason counts."""
@@ -86,45 +99,52 @@ class Session:
         def on_error(error: EgressError) -> None:
             loop.call_soon_threadsafe(self._fail, error)
 
-        programme = Programme(self._order.pipeline, clock, on_packet, on_error)
+        def on_warning(message: str) -> None:
+            self._announce({"type": "warning", "message": message})
+
+        programme = Programme(self._order.pipeline, clock, on_packet, on_error, on_warning)
         outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
-        stage = Stage(self._order.pipeline, clock, visit, programme)
+        stage = Stage(self._order.pipeline, clock, visit, programme, on_warning)
         self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
-        pulse = self._start(self._pulse(stage, outlets, programme, clock), "pulse")
+        parts = _Parts(visit, clock, programme, stage, outlets)
+        pulse = self._start(self._pulse(parts), "pulse")
         tasks = [
-            self._start(self._follow(visit, stage, outlets, clock), "follow the room"),
-            self._start(self._watch(stage, outlets, clock), "watch the rules"),
+            self._start(self._follow(parts), "follow the room"),
+            self._start(self._watch(parts), "watch the rules"),
         ]
         try:
             reason = await self._stopped
             await _end(*tasks)
-            return await self._ladder(reason, stage, outlets, programme, clock)
+            return await self._ladder(reason, parts)
         finally:
             await _end(pulse, *tasks)
 
-    async def _ladder(
-        self, reason: str, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock
-    ) -> Outcome:
+    async def _ladder(self, reason: str, parts: _Parts) -> Outcome:
         """Stop, step by step; whatever a step meets, the next ones are still taken."""
-        end = clock.now() if self._order.seconds is None else min(clock.now(), round(self._order.seconds * SECOND))
+        now = parts.clock.now()
+        end = now if self._order.seconds is None else min(now, round(self._order.seconds * SECOND))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
-        length = await asyncio.to_thread(programme.finish, end)
-        await stage.close()
-        artifacts = await outlets.close()
-        outcome = self._judge(reason, stage, outlets, artifacts, length)
+        length = await asyncio.to_thread(parts.programme.finish, end)
+        if reason == EMPTY and parts.stage.ever_published:
+            # Nobody wants to keep the minutes after the last one has gone.
+            parts.outlets.mark(Mark(min(length, parts.stage.last_seen), END, reason))
+        await parts.stage.close()
+        artifacts = await parts.outlets.close()
+        outcome = self._judge(reason, parts, artifacts, length)
         try:
             write_manifest(
                 Path(self._order.manifest),
                 self._order,
                 outcome.state,
                 outcome.reason,
-                started=clock.wall,
+                started=parts.clock.wall,
                 ended=datetime.now(UTC),
                 length=length,
                 attendance=self._attendance,
                 artifacts=artifacts,
-                figures=self._figures(stage, outlets, programme, clock),
+                figures=self._figures(parts),
+                blame=outcome.blame,
             )
         except OSError as error:
             message = f"the manifest {self._order.manifest} could not be written: {error.strerror}"
@@ -145,15 +165,13 @@ class Session:
         task.add_done_callback(ended)
         return task
 
-    def _judge(
-        self, reason: str, stage: Stage, outlets: Outlets, artifacts: tuple[Artifact, ...], length: Nanos
-    ) -> Outcome:
+    def _judge(self, reason: str, parts: _Parts, artifacts: tuple[Artifact, ...], length: Nanos) -> Outcome:
         if self._fault is not None:
             return Outcome(JobState.FAILED, self._fault.message, self._fault.blame, artifacts, length)
-        for _, error, required in outlets.failures():
+        for _, error, required in parts.outlets.failures():
             if required:
                 return Outcome(JobState.FAILED, error.message, error.blame, artifacts, length)
-        if not stage.ever_published:
+        if not parts.stage.ever_published:
             return Outcome(JobState.ABORTED, f"nobody ever published ({reason})", None, artifacts, length)
         return Outcome(JobState.FINISHED, reason, None, artifacts, length)
 
@@ -161,27 +179,27 @@ class Session:
         self._fault = self._fault or error
         self.stop(error.message)
 
-    async def _follow(self, visit: RoomSession, stage: Stage, outlets: Outlets, clock: SessionClock) -> None:
-        async for event in visit.events():
-            name = _peer_name(stage, event)
-            await stage.take(event)
-            self._tell(event, stage, outlets, clock, name)
+    async def _follow(self, parts: _Parts) -> None:
+        async for event in parts.visit.events():
+            name = _peer_name(parts.stage, event)
+            await parts.stage.take(event)
+            self._tell(event, parts, name)
             if isinstance(event, RoomClosed):
                 self.stop(f"the room closed: {event.reason}")
                 return
         self.stop("the room closed")
 
-    def _tell(self, event: RoomEvent, stage: Stage, outlets: Outlets, clock: SessionClock, name: str) -> None:
-        now = clock.now()
+    def _tell(self, event: RoomEvent, parts: _Parts, name: str) -> None:
+        now = parts.clock.now()
         match event:
             case PeerJoined(peer):
-                if stage.selected(peer):
+                if parts.stage.selected(peer):
                     self._attendance.joined(peer, now)
-                    outlets.mark(Mark(now, "join", peer.name))
+                    parts.outlets.mark(Mark(now, "join", peer.name))
                 self._announce({"type": "room", "event": "joined", "peer": peer.name, "role": peer.role})
             case PeerLeft(peer_id, reason):
                 self._attendance.left(peer_id, now)
-                outlets.mark(Mark(now, "leave", name))
+                parts.outlets.mark(Mark(now, "leave", name))
                 self._announce({"type": "room", "event": "left", "peer": name, "reason": reason})
             case TrackPublished(track):
                 self._announce({"type": "room", "event": "published", "peer": name, "track": str(track.source)})
@@ -190,13 +208,16 @@ class Session:
             case _:
                 pass
 
-    async def _watch(self, stage: Stage, outlets: Outlets, clock: SessionClock) -> None:
-        """Stop when the pipeline's rules, the asked-for length or the sinks say so."""
+    async def _watch(self, parts: _Parts) -> None:
+        """Stop when the pipeline's rules, the asked-for length, the sinks or a dead programme say so."""
+        stage, outlets = parts.stage, parts.outlets
         rules = self._order.pipeline.stop
         limit = rules.max if self._order.seconds is None else min(rules.max, round(self._order.seconds * SECOND))
         why = "the asked-for length is reached" if limit < rules.max else "the longest a job may run"
         while True:
-            now = clock.now()
+            now = parts.clock.now()
+            if (dead := parts.programme.stats.error) is not None:
+                self._fail(Fault(dead))
             if (failures := outlets.failures()) and outlets.all_failed:
                 self._fail(failures[0][1])
             if now >= limit:
@@ -204,27 +225,27 @@ class Session:
             if stage.participants:
                 stage.last_seen = now
             elif rules.empty_for and now - stage.last_seen >= rules.empty_for:
-                self.stop("the room is empty")
+                self.stop(EMPTY)
             await asyncio.sleep(max(0.001, min(0.25, (limit - now) / SECOND)))
 
-    async def _pulse(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> None:
+    async def _pulse(self, parts: _Parts) -> None:
         """Say once a second that we are alive, also while a long stop is under way."""
         while True:
-            self._announce({"type": "alive", **self._figures(stage, outlets, programme, clock)})
+            self._announce({"type": "alive", **self._figures(parts)})
             await asyncio.sleep(ALIVE_EVERY)
 
-    def _figures(self, stage: Stage, outlets: Outlets, programme: Programme, clock: SessionClock) -> dict[str, Any]:
-        stats = programme.stats
+    def _figures(self, parts: _Parts) -> dict[str, Any]:
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        programme = asdict(parts.programme.stats)
+        programme.pop("error")
         return {
-            "elapsed": round(clock.now() / SECOND, 3),
-            "ticks": stats.ticks,
-            "late": stats.late,
-            "repeated": stats.repeated,
+            "elapsed": round(parts.clock.now() / SECOND, 3),
+            **programme,
             "bytes": self._bytes,
-            "participants": len(stage.participants),
-            "intake": stage.stats(),
-            "sinks": outlets.status(),
+            "participants": len(parts.stage.participants),
+            "network": parts.visit.stats(),
+            "intake": parts.stage.stats(),
+            "sinks": parts.outlets.status(),
             "cpu": round(usage.ru_utime + usage.ru_stime, 2),
             "memory": _resident(),
         }

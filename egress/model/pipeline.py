@@ -86,7 +86,7 @@ class HlsDoc(SinkDoc):
 
 
 class RtmpDoc(SinkDoc):
-    """An external stream to an RTMP(S) server; keys are redacted everywhere."""
+    """An external stream to an RTMP(S) server, or youtube://KEY and the like; keys are redacted everywhere."""
 
     kind: Literal["rtmp"] = Field(description="This kind of sink.")
     to: str = Field(min_length=1, description="rtmp(s):// address, or {rtmp}: those given when the job starts.")

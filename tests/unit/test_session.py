@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egress.model import registry
+from egress.model.errors import RoomRefused
+from egress.model.job import JobState
+from egress.model.order import JobOrder
+from egress.model.pipeline import Pipeline
+from egress.model.room import Peer, PeerJoined, PeerLeft, RoomClosed, RoomEvent
+from egress.rooms.base import RoomSession
+from egress.session import Outcome, Session
+
+ADA = Peer("ada", "Ada", "host")
+
+
+class Visit(RoomSession):
+    """A room that plays the events it is given; an exception among them is raised."""
+
+    def __init__(self, *script: RoomEvent | Exception, stay: bool = True) -> None:
+        self._script = script
+        self._stay = stay
+
+    async def events(self) -> AsyncIterator[RoomEvent]:
+        for step in self._script:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+        if self._stay:
+            await asyncio.Event().wait()
+
+    def source(self, track_id: str) -> Any:
+        raise KeyError(track_id)
+
+
+class Job:
+    """A session on a made-up room, its events, and how it ended."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visit: Visit | Exception, **order: Any) -> None:
+        stop = order.pop("stop", {})
+        pipeline = Pipeline.model_validate(
+            {
+                "name": "sound",
+                "video": None,
+                "delay": "100ms",
+                "stop": stop,
+                "sinks": [{"kind": "mp4", "to": order.pop("to", str(tmp_path / "out" / "a.m4a"))}],
+            }
+        )
+        self.order = JobOrder(
+            id="job-1",
+            room="made-up:room",
+            title="Made up",
+            pipeline=pipeline,
+            folder=str(tmp_path / "spool" / "job-1"),
+            manifest=str(tmp_path / "out" / "manifest.json"),
+            **order,
+        )
+        Path(self.order.folder).mkdir(parents=True)
+        self.events: list[dict[str, Any]] = []
+
+        class Connector:
+            @asynccontextmanager
+            async def join(self, url: Any, identity: Any) -> AsyncIterator[RoomSession]:
+                if isinstance(visit, Exception):
+                    raise visit
+                yield visit
+
+        load = registry.load
+        monkeypatch.setattr(
+            registry, "load", lambda kind, name: Connector if kind == "connectors" else load(kind, name)
+        )
+
+    async def run(self, stop_after: float | None = None) -> Outcome:
+        session = Session(self.order, self.events.append)
+        if stop_after is not None:
+            asyncio.get_running_loop().call_later(stop_after, session.stop, "asked to")
+            asyncio.get_running_loop().call_later(stop_after, session.stop, "asked twice")
+        async with asyncio.timeout(30):
+            return await session.run()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(Path(self.order.manifest).read_text())
+        return found
+
+    def block_the_manifest(self) -> None:
+        """Have a folder where the manifest belongs."""
+        Path(self.order.manifest).mkdir(parents=True)
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+
+async def test_the_first_reason_to_stop_counts_and_the_manifest_says_it(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    outcome = await job.run(stop_after=0.5)
+    assert outcome.state is JobState.ABORTED
+    assert outcome.reason == "nobody ever published (asked to)"
+    assert job.manifest["state"] == "aborted"
+    assert [row["name"] for row in job.manifest["peers"]] == ["Ada"]
+    assert job.events[0]["type"] == "ready"
+    assert job.told("state")[0]["state"] == JobState.STOPPING
+
+
+async def test_the_asked_for_length_is_kept_exactly(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)), seconds=0.5)
+    outcome = await job.run()
+    assert outcome.length == 500_000_000
+    assert job.manifest["duration"] == 0.5
+
+
+async def test_an_empty_room_ends_the_job(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA), PeerLeft("ada")), stop={"empty_for": "300ms"})
+    assert "the room is empty" in (await job.run()).reason
+
+
+async def test_a_room_that_closes_ends_the_job(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(RoomClosed("everybody went home"), stay=False))
+    assert "everybody went home" in (await job.run()).reason
+
+
+async def test_a_room_that_breaks_fails_the_job_at_once_and_keeps_what_there_is(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA), RuntimeError("boom")))
+    outcome = await job.run()
+    assert outcome.state is JobState.FAILED
+    assert "boom" in outcome.reason and str(outcome.blame) == "us"
+    assert [artifact.kind for artifact in outcome.artifacts] == ["mp4"]
+
+
+async def test_a_room_that_refuses_is_the_rooms_fault_and_nothing_is_made(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, RoomRefused("wrong pin"))
+    outcome = await job.run()
+    assert (outcome.state, outcome.reason, str(outcome.blame)) == (JobState.FAILED, "wrong pin", "room")
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_job_whose_only_output_fails_ends_with_the_destinations_fault(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.m4a").write_text("somebody else's")
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    outcome = await job.run()
+    assert (outcome.state, str(outcome.blame)) == (JobState.FAILED, "destination")
+    assert (tmp_path / "out" / "a.m4a").read_text() == "somebody else's"
+
+
+async def test_a_manifest_that_cannot_be_written_does_not_hide_how_the_job_ended(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    job.block_the_manifest()
+    outcome = await job.run(stop_after=0.3)
+    assert outcome.reason.startswith("nobody ever published")
+    assert "manifest" in job.told("warning")[0]["message"]
+
+
+async def test_a_job_shows_life_from_its_first_moment(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    await job.run(stop_after=0.3)
+    alive = job.told("alive")[0]
+    for figure in ("elapsed", "ticks", "bytes", "participants", "network", "intake", "sinks", "cpu", "memory"):
+        assert figure in alive
