@@ -23,7 +23,8 @@ from egress.outlets import Outlets
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import END, Mark
 from egress.stage import Stage
-from egress.storage.manifest import Attendance, write_manifest
+from egress.storage.attendance import Attendance
+from egress.storage.manifest import write_manifest
 
 _log = logging.getLogger(__name__)
 

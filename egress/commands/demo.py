@@ -54,7 +54,7 @@ async def _run(job: Foreground, order: JobOrder, arguments: argparse.Namespace) 
     async def after(ending: Ending) -> None:
         finish(ending, order, as_json=arguments.json)
         if arguments.serve and job.url:
-            print(f"  watch it at {job.url}/live/{quote(job.room_name, safe='')}/  (Ctrl-C ends)", flush=True)
+            print(f"  watch it at {job.url}/live/{job.room_name}/  (Ctrl-C ends)", flush=True)
             await job.interrupted()
 
     async with troupe(arguments.participants, arguments.seconds + 10, arguments.codec) as participants:
@@ -63,7 +63,7 @@ async def _run(job: Foreground, order: JobOrder, arguments: argparse.Namespace) 
 
 
 async def _publish(participants: Troupe, job: Foreground) -> None:
-    status = await participants.perform(f"{job.url}/whip/{quote(job.room_name, safe='')}")
+    status = await participants.perform(f"{job.url}/whip/{job.room_name}")
     job.tell({"type": "warning", "message": f"the participants have gone (exit status {status}); the rest is empty"})
 
 
