@@ -34,6 +34,8 @@ def recover(spool: Spool) -> Iterator[Recovered]:
     """Finish every job no living worker holds; a folder is removed only when all of it was delivered."""
     for folder in spool.folders():
         yield from recover_folder(folder)
+    for path in spool.strays():
+        yield Recovered(path.name, (), (f"{path} has no job.json; the files in it have to be saved by hand",))
 
 
 def recover_folder(folder: JobFolder) -> Iterator[Recovered]:

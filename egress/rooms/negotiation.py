@@ -32,13 +32,18 @@ class Plan:
         return not self.refused and self.section.direction in ("sendonly", "sendrecv")
 
 
-def plan(offer: Offer) -> tuple[Plan, ...]:
-    """What to take of each section; raises RequestError when there is nothing at all that we could receive."""
+def plan(offer: Offer, *, first: bool = True) -> tuple[Plan, ...]:
+    """What to take of each section; raises RequestError when there is nothing at all that we could receive.
+
+    A `first` offer has to send something; a later one may pause everything.
+    """
     plans = tuple(_plan(offer, section) for section in offer.sections)
     media = [p for p in plans if p.section.kind in ("audio", "video") and p.section.port]
     if all(p.refused for p in plans):
         reasons = "; ".join(dict.fromkeys(p.refused for p in media)) or "it has no audio or video section"
         raise bad(f"has nothing we can receive: {reasons}")
+    if first and not any(p.receiving for p in plans):
+        raise bad("sends nothing: every section is recvonly or inactive; make them sendonly or sendrecv")
     return plans
 
 
@@ -64,7 +69,8 @@ def _plan(offer: Offer, section: Section) -> Plan:
         formats = {pt: f for pt, f in section.formats.items() if pt in media or f.repairs in media}
         if not media:
             names = ", ".join(dict.fromkeys(f.name for f in section.formats.values())) or "none"
-            reason = f"{name} offers no codec we can take ({names}); offer {' or '.join(wanted[1]).upper()}"
+            ours = " or ".join(codec.upper() for codec in wanted[1])
+            reason = f"{name} offers no codec we can take ({names}); offer {ours}"
     extensions = {uri: section.extensions[uri] for uri in _EXTENSIONS if uri in section.extensions}
     return Plan(section, {} if reason else formats, extensions, reason)
 

@@ -109,7 +109,7 @@ class PeerConnection:
         async with self._negotiating:
             self._check_open()
             offer = sdp.read(offer_sdp)
-            plans = negotiation.plan(offer)
+            plans = negotiation.plan(offer, first=self._remote is None)
             remote = offer.transport
             if self._remote is None:
                 if remote.setup == "passive":

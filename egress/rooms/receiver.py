@@ -155,6 +155,9 @@ class ReceivedTrack:
             apt = chosen.repairs
             if stream is None or apt is None or not packet.payload:
                 return
+            if len(packet.payload) < 2:
+                self._foreign += 1
+                return
             if (repaired := self._formats.get(apt)) is None or repaired.codec is None:
                 self._foreign += 1
                 return

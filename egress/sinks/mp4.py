@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 _FILE, _STATE, _MARKS = "recording.mp4", "recording.json", "marks.jsonl"
 
+_EMPTY = 4096
+"""Bytes a file may have before its first fragment: its header and its description of the streams."""
+
 _FRAGMENTS = 2
 """Fragments in one `fragment` of the document: what a crash takes is one of these, and what was still under way."""
 
@@ -140,7 +143,10 @@ class Mp4Sink(Sink):
 
     @classmethod
     def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
-        """Make what a dead process left an ordinary seekable file and deliver it; () when nothing can be played."""
+        """Make what a dead process left an ordinary seekable file and deliver it; () when it had not begun to write.
+
+        Raises DestinationError when there is something that cannot be read: it stays for better tools than ours.
+        """
         source, state = folder / _FILE, read_json(folder / _STATE)
         length = int(state.get("length", 0))
         if not source.is_file() or source.stat().st_size == 0:
@@ -153,7 +159,9 @@ class Mp4Sink(Sink):
             length = remux(source, final, state.get("tags", {}), marks, end=end, index_first=True)
             if not length:
                 final.unlink(missing_ok=True)
-                return ()
+                if source.stat().st_size < _EMPTY:
+                    return ()
+                raise DestinationError(f"{source} cannot be read: it is damaged, and kept as it is")
             final.replace(source)
             write_json(folder / _STATE, {**state, "length": length, "end": None, "recovered": True})
         return (_Closed(folder).deliver(to, replacing=False),)

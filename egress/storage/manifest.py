@@ -13,7 +13,7 @@ from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos
 from egress.model.order import JobOrder
-from egress.storage.attendance import Attendance as Attendance
+from egress.storage.attendance import Attendance
 from egress.storage.receipt import keep_receipt
 
 _FOLDER, _OUTCOME = "manifest", "outcome.json"

@@ -40,8 +40,10 @@ class JobFolder:
         """The order as kept; raises Fault when it cannot be read."""
         try:
             return JobOrder.model_validate_json(self.document.read_bytes())
-        except (OSError, ValueError) as error:
-            raise Fault(f"{self.document} cannot be read: {error}") from error
+        except OSError as error:
+            raise Fault(f"{self.document} cannot be read: {error.strerror}") from error
+        except ValueError:
+            raise Fault(f"{self.document} is damaged; what the job made is beside it") from None
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -50,7 +52,8 @@ class JobFolder:
         The kernel frees it on any death. Raises DestinationError when the disk will not have it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            # What was said in a room is nobody else's on this machine.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._refused(error) from error
@@ -106,6 +109,13 @@ class Spool:
             with suppress(FileNotFoundError, NotADirectoryError):
                 found.append((folder.document.stat().st_mtime, folder))
         return tuple(folder for _, folder in sorted(found, key=lambda entry: entry[0]))
+
+    def strays(self) -> tuple[Path, ...]:
+        """Folders that hold files of a job, but no job document to finish it by."""
+        if not self.root.is_dir():
+            return ()
+        folders = [JobFolder(path) for path in sorted(self.root.iterdir()) if path.is_dir()]
+        return tuple(folder.path for folder in folders if not folder.document.exists() and folder.undelivered())
 
 
 @contextmanager

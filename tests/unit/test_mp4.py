@@ -179,6 +179,15 @@ def test_a_closed_recording_is_delivered_again_after_its_target_refused_it(tmp_p
         assert len(offsets(artifact.location)) == 3
 
 
+def test_a_damaged_recording_is_kept_and_told_of(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / "recording.mp4").write_bytes(b"\0" * 100_000)
+    with pytest.raises(DestinationError, match="damaged"):
+        Mp4Sink.recover(spool, str(tmp_path / "out.mp4"))
+    assert (spool / "recording.mp4").stat().st_size == 100_000
+
+
 def test_a_file_with_nothing_playable_is_not_delivered(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()

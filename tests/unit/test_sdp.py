@@ -187,6 +187,19 @@ def test_a_bad_offer_is_refused_saying_what_is_wrong(text: str, says: str) -> No
     assert caught.value.problems[0][0] == "sdp"
 
 
+@pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+def test_a_first_offer_has_to_send_something_and_a_later_one_may_pause(direction: str) -> None:
+    quiet = sdp.read(offer([line for line in AUDIO if line != "a=sendonly"] + [f"a={direction}"]))
+    with pytest.raises(RequestError, match="sends nothing"):
+        negotiation.plan(quiet)
+    assert not negotiation.plan(quiet, first=False)[0].receiving
+
+
+def test_an_offer_of_nothing_but_foreign_codecs_is_refused_naming_ours() -> None:
+    with pytest.raises(RequestError, match="VP8 or H264"):
+        negotiation.plan(sdp.read(offer(AV1)))
+
+
 def test_every_cut_of_an_offer_is_read_or_refused_but_never_fails_otherwise() -> None:
     for end in range(0, len(GOOD), 7):
         try:

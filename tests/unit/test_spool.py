@@ -108,3 +108,17 @@ def test_what_has_no_receipt_is_undelivered(tmp_path):
     (folder.path / "1-hls" / "marks.jsonl").write_bytes(b"x")
     keep_receipt(folder.path / "1-hls", ())
     assert folder.undelivered() == (folder.path / "0-mp4",)
+
+
+def test_a_folder_whose_document_is_gone_is_still_seen(tmp_path):
+    spool = Spool(tmp_path)
+    (tmp_path / "job-1" / "0-mp4").mkdir(parents=True)
+    assert spool.strays() == ()
+    (tmp_path / "job-1" / "0-mp4" / "recording.mp4").write_bytes(b"media")
+    assert spool.strays() == (tmp_path / "job-1",)
+
+
+def test_nobody_else_can_read_a_jobs_folder(tmp_path):
+    folder = Spool(tmp_path).folder("job-1")
+    with folder.held():
+        assert folder.path.stat().st_mode & 0o077 == 0
