@@ -45,17 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--pipeline", default="record-grid", metavar="NAME|FILE", help="default: %(default)s")
     record.add_argument("--to", type=_folder, default=Path(), metavar="DIR", help="output folder, default: here")
     record.add_argument("--seconds", type=float, metavar="N", help="end after this much")
-    record.add_argument("--listen", metavar="HOST:PORT", help="where publishers come in and viewers watch")
     record.add_argument(
-        "--rtmp",
-        action="append",
-        default=[],
-        metavar="URL|@FILE",
-        help="also stream there; @FILE holds one address a line",
+        "--listen",
+        metavar="HOST:PORT",
+        help="where publishers come in and viewers watch, default for local rooms: 127.0.0.1:8080",
     )
     record.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
-    record.add_argument("--json", action="store_true", help="print every event as a JSON line")
-    _settings_flags(record)
+    _job_flags(record)
     record.set_defaults(run=_record)
 
     demo = commands.add_parser("demo", help="synthetic participants in a local room, recorded for real")
@@ -67,16 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="what participants send")
     demo.add_argument("--serve", action="store_true", help="keep a page up that plays the HLS")
     demo.add_argument("--listen", metavar="HOST:PORT", help="where to serve, default: 127.0.0.1:8080 with --serve")
-    demo.add_argument(
-        "--rtmp",
-        action="append",
-        default=[],
-        metavar="URL|@FILE",
-        help="also stream there; @FILE holds one address a line",
-    )
     demo.add_argument("--overwrite", action="store_true", help="replace outputs that no demo has made")
-    demo.add_argument("--json", action="store_true", help="print every event as a JSON line")
-    _settings_flags(demo)
+    _job_flags(demo)
     demo.set_defaults(run=_demo)
 
     check = commands.add_parser("check", help="validate a pipeline document and list all its problems")
@@ -100,6 +88,18 @@ def _folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a folder, . for this one")
     return Path(text)
+
+
+def _job_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rtmp",
+        action="append",
+        default=[],
+        metavar="URL|@FILE",
+        help="also stream there; @FILE holds one address a line",
+    )
+    parser.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    _settings_flags(parser)
 
 
 def _settings_flags(parser: argparse.ArgumentParser) -> None:

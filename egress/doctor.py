@@ -102,10 +102,12 @@ def _libav() -> Iterator[Finding]:
     reinstall = "pip install --force-reinstall --only-binary av 'av>=18,<19'"
     try:
         import av
+        from av import library_versions
     except ImportError as error:
         yield Finding("libav", State.MISSING, str(error), "all media", reinstall)
         return
-    versions = ", ".join(f"{name} {'.'.join(map(str, v))}" for name, v in sorted(av.library_versions.items()))
+    parts = sorted(library_versions.items())
+    versions = ", ".join(f"{name} {'.'.join(map(str, v))}" for name, v in parts)
     good = av.__version__.split(".")[0] == "18"
     yield _judge("libav", good, f"PyAV {av.__version__}, {versions}", "all media", reinstall)
     for name, needed_for, works in _codecs():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -36,7 +37,7 @@ def ntp(at: Nanos) -> int:
     return seconds << 32 | (rest << 32) // SECOND
 
 
-class LoopTrack(MediaStreamTrack):
+class LoopTrack(MediaStreamTrack, ABC):
     """Sends unit `k` of a loop at `k * period` of the shared clock plus `lag`; silent until `send(True)`.
 
     `lag` delays sending, not the capture instant that RTP times and reports speak of: an encoder's delay.
@@ -120,17 +121,17 @@ class LoopTrack(MediaStreamTrack):
         now = monotonic()
         return ntp(now), (self._origin + (now - self._first) * self.rate // SECOND) & 0xFFFFFFFF
 
+    @abstractmethod
     def index(self, at: Nanos) -> int:
         """The last unit captured at or before `at`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def instant(self, index: int) -> Nanos:
         """When unit `index` was captured."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def data(self, index: int) -> bytes:
         """Unit `index`, encoded."""
-        raise NotImplementedError
 
     def may_skip(self, index: int) -> bool:
         """Whether unit `index`, being late, can be left out without harm to those after it."""
