@@ -57,7 +57,18 @@ class Finding:
 def examine(spool: Path) -> tuple[Finding, ...]:
     """Look at everything; `spool` is the folder unfinished jobs will live in. Changes nothing, raises nothing."""
     found: list[Finding] = []
-    for look in (_python, _libav, _packages, lambda: _disk(spool), _network, _tls, _cores, _shipped, _programs):
+    for look in (
+        _python,
+        _libav,
+        _packages,
+        lambda: _disk(spool),
+        _network,
+        _tls,
+        _protocols,
+        _cores,
+        _shipped,
+        _programs,
+    ):
         try:
             found.extend(look())
         except Exception as error:
@@ -219,6 +230,16 @@ def _shipped() -> Iterator[Finding]:
     yield _judge("pipelines", bool(names), ", ".join(names) or f"none in {pipelines.folder()}", "jobs by name", again)
     sinks = registry.names("sinks")
     yield _judge("sinks", bool(sinks), ", ".join(sinks) or "none registered", "any output", again)
+
+
+def _protocols() -> Iterator[Finding]:
+    """What can come in and go out; libav's own network outputs are never used, for they can block for ever."""
+    secure = "rtmps" if ssl.HAS_SNI else ""
+    rooms = ", ".join(registry.names("connectors"))
+    ways = ", ".join(word for word in ("hls over http", "rtmp", secure) if word)
+    found = f"in: whip (rooms: {rooms}); out: {ways}; files: {', '.join(registry.names('storages'))}"
+    again = "use a Python whose ssl module knows server names"
+    yield _judge("protocols", bool(secure), found, "rtmps:// servers", again, State.ABSENT)
 
 
 _PROGRAMS = (
