@@ -63,8 +63,9 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
     """The web app over live streams by name and rooms by name.
 
     Both may change while it serves: `origins` is looked up on every request, `whip` gives a room's worker endpoint
-    (None: not open). Routes: `/whip/{room}` and `/whip/{room}/{resource}`, `/publish/{room}`, `/live/{name}/` (the
-    player) and `/live/{name}/...` (the stream), `/health`, `/static/...`.
+    (None: not open). Routes: `/` (to the player, where there is one stream), `/whip/{room}` and
+    `/whip/{room}/{resource}`, `/publish/{room}`, `/live/{name}/` (the player) and `/live/{name}/...` (the stream),
+    `/health`, `/static/...`.
     """
     ingest = Ingest(whip)
 
@@ -80,6 +81,12 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
         if name not in origins:
             return PlainTextResponse(f"no live stream called {name!r} here\n", 404)
         return FileResponse(STATIC / "watch.html", headers=_PAGE_HEADERS)
+
+    async def home(request: Request) -> Response:
+        if len(origins) == 1:
+            return RedirectResponse(f"/live/{quote(next(iter(origins)), safe='')}/", 307)
+        paths = "".join(f"/live/{quote(name, safe='')}/\n" for name in origins)
+        return PlainTextResponse(paths or "no live stream here; publishers find a page at /publish/ROOM\n")
 
     async def live_slash(request: Request) -> Response:
         return RedirectResponse(f"{quote(request.path_params['name'], safe='')}/", 308)
@@ -107,6 +114,7 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
 
     app = Starlette(
         routes=[
+            Route("/", home),
             Route("/health", health),
             Route("/whip/{room}", ingest.endpoint, methods=["POST", "OPTIONS"]),
             Route("/whip/{room}/{resource}", ingest.resource, methods=["DELETE", "PATCH", "OPTIONS"]),

@@ -67,7 +67,7 @@ async def test_plays_a_recording_with_sound(browser: Browser, tmp_path: Path) ->
         await tab.until("playing", lambda told: told.get("time", 0) > 2 and told["audioBytes"] > 10_000)
         told = await tab.told()
         assert (told["width"], told["height"]) == (640, 360)
-        assert told["state"] == "recording" and not told["live"]
+        assert told["state"] == "ended, recorded" and not told["live"]
         assert told["muted"] and await tab.page.locator("#unmute").is_visible()
         await tab.page.locator("#unmute").click()
         assert not (await tab.told())["muted"]

@@ -177,7 +177,7 @@ function tick() {
   if (video.ended) show("ended", "good");
   else if (video.paused) show(player.live ? "live, paused" : "paused", "warn");
   else if (video.readyState < 3) show("buffering", "warn");
-  else show(player.live ? "live" : "recording", "good");
+  else show(player.live ? "live" : "ended, recorded", player.live ? "good" : "");
 }
 
 at("title").textContent = name;
