@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from egress.model.media import Codec, Size
@@ -89,13 +90,18 @@ async def test_a_job_nobody_publishes_to_is_aborted_with_the_reason(tmp_path):
 
 
 async def test_an_empty_room_ends_the_job(tmp_path):
-    document = "name: short\nstop: {empty_for: 2s}\nsinks:\n  - {kind: mp4, to: a.mp4}\n"
+    document = "name: short\nvideo: {keyframe: 500ms}\nstop: {empty_for: 6s}\nsinks:\n  - {kind: mp4, to: a.mp4}\n"
     world = World.everyone(1, 4)
     async with recording(tmp_path, pipeline=document) as job:
         async with world.perform(job.whip) as cast:
             assert await cast.finished() == 0
         assert await job.ended() == 0
     assert job.ending["reason"] == "the room is empty"
+    (mp4,) = [row for row in job.ending["artifacts"] if row["kind"] == "mp4"]
+    # Cut at the first keyframe after the last one left: without the seconds nobody was there.
+    assert mp4["duration"] < job.ending["duration"] - 4
+    with av.open(mp4["location"]) as container:
+        assert abs((container.duration or 0) / av.time_base - mp4["duration"]) < 0.1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
