@@ -16,7 +16,7 @@ from egress.media.sound import AudioIntake
 from egress.media.timeline import PeerClock
 from egress.model import registry
 from egress.model.clock import SessionClock
-from egress.model.media import SECOND, Nanos, Size
+from egress.model.media import SECOND, Nanos
 from egress.model.pipeline import Pipeline
 from egress.model.room import (
     Peer,
@@ -192,7 +192,7 @@ class Stage:
         tiles = tuple(self._layout(shown, self._pipeline.video.size, self._pipeline.layout))
         pictures: Mapping[str, PictureSource] = MappingProxyType({**self._videos})
         self._programme.show(Scene(tiles, pictures, sounds), now)
-        wanted = {tile.track: Size(tile.box.width, tile.box.height) for tile in tiles if tile.track is not None}
+        wanted = {tile.track: tile.box.size for tile in tiles if tile.track is not None}
         for track_id in self._videos:
             await self._visit.want(track_id, wanted.get(track_id))
 

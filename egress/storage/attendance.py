@@ -73,8 +73,8 @@ class Attendance:
         return [
             {
                 **visit,
-                "joined": _seconds(visit["joined"]),
-                "left": None if visit["left"] is None else _seconds(visit["left"]),
+                "joined": in_seconds(visit["joined"]),
+                "left": None if visit["left"] is None else in_seconds(visit["left"]),
             }
             for visit in self._visits
         ]
@@ -95,5 +95,6 @@ def _journal(order: JobOrder) -> Path:
     return Path(order.folder) / "attendance.jsonl"
 
 
-def _seconds(nanos: Nanos) -> float:
+def in_seconds(nanos: Nanos) -> float:
+    """A time as documents say it: seconds, to the microsecond."""
     return round(nanos / SECOND, 6)

@@ -11,9 +11,9 @@ from egress import __version__
 from egress.disk import read_json, write_json
 from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
-from egress.model.media import SECOND, Nanos
+from egress.model.media import Nanos
 from egress.model.order import JobOrder
-from egress.storage.attendance import Attendance
+from egress.storage.attendance import Attendance, in_seconds
 from egress.storage.receipt import keep_receipt
 
 _FOLDER, _OUTCOME = "manifest", "outcome.json"
@@ -25,7 +25,7 @@ def artifact_row(artifact: Artifact) -> dict[str, Any]:
         "kind": artifact.kind,
         "location": artifact.location,
         "size": artifact.size,
-        "duration": _seconds(artifact.duration),
+        "duration": in_seconds(artifact.duration),
         "sha256": artifact.sha256,
         **artifact.details,
     }
@@ -60,7 +60,7 @@ def write_manifest(
         "blame": str(blame) if blame else None,
         "started": started.isoformat(),
         "ended": ended.isoformat(),
-        "duration": _seconds(length),
+        "duration": in_seconds(length),
         "peers": attendance.table(),
         "uncounted_visits": attendance.refused,
         "artifacts": [artifact_row(artifact) for artifact in artifacts],
@@ -106,7 +106,3 @@ def _deliver(path: Path, order: JobOrder, document: Mapping[str, Any]) -> Path:
 
 def _outcome(order: JobOrder) -> Path:
     return Path(order.folder) / _FOLDER / _OUTCOME
-
-
-def _seconds(nanos: Nanos) -> float:
-    return round(nanos / SECOND, 6)
