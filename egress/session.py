@@ -79,7 +79,7 @@ class Session:
         try:
             url = RoomURL.parse(self._order.room)
             connector: RoomConnector = registry.load("connectors", url.scheme)()
-            options = {"reorder": str(self._order.reorder)}
+            options = {**self._order.room_options, "reorder": str(self._order.reorder)}
             if self._order.whip_token:
                 options["token"] = self._order.whip_token
             async with connector.join(url, Identity(options=options)) as visit:

@@ -25,15 +25,18 @@ class JobOrder(BaseModel):
     manifest: str = Field(description="Absolute path the manifest is written to when everything else is done.")
     seconds: float | None = Field(None, gt=0, description="End after this much of the programme.")
     whip_token: str | None = Field(None, description="Secret: publishers of a local room must present it.")
+    room_options: dict[str, str] = Field(
+        default_factory=dict, description="Secret: what the room's connector is told, like a pin or an API secret."
+    )
     overwrite: bool = Field(False, description="Replace outputs that are there already.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 
     def without_secrets(self) -> dict[str, Any]:
-        """The document as it may be kept on disk: no token, and external streams without their address."""
+        """The document as it may be kept on disk: no token, no room options, and external streams without their address."""
         sinks = tuple(
             sink.model_copy(update={"to": "rtmp://hidden/hidden"}) if isinstance(sink, RtmpDoc) else sink
             for sink in self.pipeline.sinks
         )
         kept = self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"sinks": sinks})})
-        return kept.model_dump(mode="json", exclude={"whip_token"})
+        return kept.model_dump(mode="json", exclude={"whip_token", "room_options"})

@@ -23,11 +23,15 @@ class TrackSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One participant; `id` is unique in the room and stable over reconnects under the same name."""
+    """One participant; `id` is unique in the room and stable over reconnects under the same name.
+
+    `avatar` is the address of a picture of it, as the room says; nobody has looked at it yet.
+    """
 
     id: str
     name: str
     role: str = "guest"
+    avatar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,21 @@ class Track:
 @dataclass(frozen=True, slots=True)
 class PeerJoined:
     peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """A peer that is in the room has another name, role or avatar from now on."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpeaking:
+    """The room server says that a peer began or ceased to speak; where it never says, decoded sound tells."""
+
+    peer: str
+    speaking: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +101,14 @@ class RoomWarning:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
+    """The room cannot be reached; who was there is assumed to be there still, without media, until we are told."""
+
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRestored:
-    pass
+    """The room is reached again; what changed meanwhile follows as ordinary events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +120,8 @@ class RoomClosed:
 
 RoomEvent = (
     PeerJoined
+    | PeerChanged
+    | PeerSpeaking
     | PeerLeft
     | TrackPublished
     | TrackUnpublished
@@ -117,6 +140,8 @@ class Room:
     name: str
     peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
     tracks: Mapping[str, Track] = field(default_factory=lambda: MappingProxyType({}))
+    speaking: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    """Whether a peer speaks, of those about whom the server has ever said so."""
     connected: bool = True
     closed: str | None = None
 
@@ -129,10 +154,15 @@ class Room:
         match event:
             case PeerJoined(peer):
                 return self._with(peers={**self.peers, peer.id: peer})
+            case PeerChanged(peer):
+                return self._with(peers={**self.peers, peer.id: peer}) if peer.id in self.peers else self
+            case PeerSpeaking(peer_id, speaking):
+                return self._with(speaking={**self.speaking, peer_id: speaking}) if peer_id in self.peers else self
             case PeerLeft(peer_id):
                 return self._with(
                     peers={k: p for k, p in self.peers.items() if k != peer_id},
                     tracks={k: t for k, t in self.tracks.items() if t.peer != peer_id},
+                    speaking={k: s for k, s in self.speaking.items() if k != peer_id},
                 )
             case TrackPublished(track):
                 if track.peer not in self.peers:
@@ -153,9 +183,16 @@ class Room:
             case RoomWarning():
                 return self
 
-    def _with(self, *, peers: Mapping[str, Peer] | None = None, tracks: Mapping[str, Track] | None = None) -> Room:
+    def _with(
+        self,
+        *,
+        peers: Mapping[str, Peer] | None = None,
+        tracks: Mapping[str, Track] | None = None,
+        speaking: Mapping[str, bool] | None = None,
+    ) -> Room:
         return replace(
             self,
             peers=self.peers if peers is None else MappingProxyType(dict(peers)),
             tracks=self.tracks if tracks is None else MappingProxyType(dict(tracks)),
+            speaking=self.speaking if speaking is None else MappingProxyType(dict(speaking)),
         )

@@ -2,8 +2,10 @@ from egress.model.room import (
     ConnectionLost,
     ConnectionRestored,
     Peer,
+    PeerChanged,
     PeerJoined,
     PeerLeft,
+    PeerSpeaking,
     Room,
     RoomClosed,
     Track,
@@ -66,3 +68,15 @@ def test_folding_leaves_the_old_room_untouched():
     before = after(PeerJoined(ADA))
     before.after(PeerLeft("ada"))
     assert "ada" in before.peers
+
+
+def test_a_change_of_name_keeps_tracks_and_place():
+    room = after(PeerJoined(ADA), TrackPublished(CAMERA), PeerChanged(Peer("ada", "Countess", "host")))
+    assert room.peers["ada"].name == "Countess" and room.tracks_of("ada") == (CAMERA,)
+    assert not Room("standup").after(PeerChanged(ADA)).peers
+
+
+def test_who_speaks_is_known_only_of_those_the_server_tells_about():
+    room = after(PeerJoined(ADA), PeerSpeaking("ada", True), PeerSpeaking("stranger", True))
+    assert room.speaking == {"ada": True}
+    assert not room.after(PeerLeft("ada")).speaking
