@@ -1,0 +1,325 @@
+"""A real Janus to test against: a process of its own with the VideoRoom plugin, rooms from its configuration, an admin API.
+
+    async with JanusServer(folder, rooms=[JanusRoom(1001), JanusRoom(1002, codec="h264", pin="1234")]) as janus:
+        janus.url(1001)          # what `egress record` takes
+
+Rooms live in the configuration, so that they are there again after `kill()` and `start()`, on the same ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.rtmp_server import free_port
+
+VIDEOROOM = "janus.plugin.videoroom"
+ADMIN_KEY = "roomkey"
+ADMIN_SECRET = "adminsecret"
+ROOM_SECRET = "roomsecret"
+
+_MODULES = Path("/usr/lib")
+_PATIENCE = 20.0
+
+_CORE = """
+general: {{
+  configs_folder = "{folder}/cfg"
+  plugins_folder = "{folder}/plugins"
+  transports_folder = "{folder}/transports"
+  events_folder = "{folder}/events"
+  loggers_folder = "{folder}/loggers"
+  debug_level = 4
+  debug_timestamps = true
+  session_timeout = {session_timeout}
+  reclaim_session_timeout = {reclaim}
+  candidates_timeout = 10
+  admin_secret = "{admin_secret}"
+  {api_secret}
+}}
+media: {{ ipv6 = false, rtp_port_range = "{low}-{high}", no_media_timer = 2, slowlink_threshold = 4 }}
+nat: {{ full_trickle = {trickle}, ice_lite = false, ice_tcp = false, ice_enforce_list = "{address}" }}
+"""
+
+_HTTP = """
+general: {{ json = "compact", base_path = "/janus", http = true, port = {http}, ip = "127.0.0.1", https = false }}
+admin: {{
+  admin_base_path = "/admin", admin_http = true, admin_port = {admin}, admin_ip = "127.0.0.1", admin_https = false
+}}
+"""
+
+_WEBSOCKETS = """
+general: {{ json = "compact", ws = true, ws_port = {ws}, ws_ip = "127.0.0.1", wss = false }}
+admin: {{ admin_ws = false }}
+"""
+
+
+class JanusRefused(Exception):
+    """Janus answered with an error; `code` is its own number for it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"Janus refused ({code}): {reason}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class JanusRoom:
+    """One VideoRoom as its configuration has it; `codec` is one codec, or several in order, comma between."""
+
+    name: int | str
+    codec: str = "vp8"
+    pin: str | None = None
+    publishers: int = 20
+    bitrate: int = 2_000_000
+    description: str = "a room"
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """What `create` takes, and the configuration file."""
+        return {
+            "description": self.description,
+            "secret": ROOM_SECRET,
+            "publishers": self.publishers,
+            "bitrate": self.bitrate,
+            "fir_freq": 0,
+            "audiocodec": "opus",
+            "videocodec": self.codec,
+            "h264_profile": "42e01f",
+            "audiolevel_event": True,
+            "audio_active_packets": 25,
+            "audio_level_average": 50,
+            "notify_joining": True,
+            **({"pin": self.pin} if self.pin else {}),
+            **self.more,
+        }
+
+
+def executable() -> str:
+    """Where Janus is; raises RuntimeError saying how to get it."""
+    if found := shutil.which("janus"):
+        return found
+    raise RuntimeError("Janus is not installed; on Debian: apt-get install janus")
+
+
+def own_address() -> str:
+    """This machine's own IPv4 address other than loopback.
+
+    Janus takes loopback addresses for "no restriction" and then offers every address there is, and ICE agents leave
+    loopback out as well. Traffic to the address stays in the machine. Raises RuntimeError when there is none.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        for one in addresses:
+            if one.family.name == "AF_INET" and not one.address.startswith("127.") and psutil.net_if_stats()[name].isup:
+                return one.address
+    raise RuntimeError("Janus cannot be tested: this machine has no IPv4 address but loopback, and ICE needs one")
+
+
+class JanusServer:
+    """A Janus for the length of the context; `log` is what it said."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rooms: list[JanusRoom] | None = None,
+        api_secret: str | None = None,
+        string_ids: bool = False,
+        full_trickle: bool = False,
+        session_timeout: int = 60,
+        reclaim: int = 10,
+    ) -> None:
+        self.folder = folder / "janus"
+        self.log = self.folder / "janus.log"
+        self.api_secret = api_secret
+        self.address = own_address()
+        self.ws_port, self.http_port, self._admin_port = free_port(), free_port(), free_port()
+        self._static = rooms if rooms is not None else [JanusRoom(1001)]
+        self._string_ids = string_ids
+        self._trickle = full_trickle
+        self._session_timeout = session_timeout
+        self._reclaim = reclaim
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client = httpx.AsyncClient(timeout=_PATIENCE, trust_env=False)
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> JanusServer:
+        self._configure()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+        await self._client.aclose()
+
+    @property
+    def ws(self) -> str:
+        """Its WebSocket address."""
+        return f"ws://127.0.0.1:{self.ws_port}"
+
+    @property
+    def http(self) -> str:
+        """Its HTTP address."""
+        return f"http://127.0.0.1:{self.http_port}/janus"
+
+    def url(self, room: int | str, port: int | None = None) -> str:
+        """A room's address for `egress record`; `port` stands for something in front of the WebSocket."""
+        return f"janus+ws://127.0.0.1:{port or self.ws_port}/{room}"
+
+    async def start(self) -> None:
+        """Start it (again) and wait until it answers."""
+        command = [executable(), "-F", str(self.folder / "cfg"), "-C", str(self.folder / "cfg" / "janus.jcfg")]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                await self._client.get(f"{self.http}/info")
+                return
+            except httpx.TransportError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    tail = self.log.read_text(errors="replace")[-2000:]
+                    self.kill()
+                    raise RuntimeError(f"Janus does not start: {tail}") from None
+            await asyncio.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill -9: nobody is told anything."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    async def stop(self) -> None:
+        """End it politely, with a BYE to everyone."""
+        if self._process is not None:
+            self._process.terminate()
+            await asyncio.to_thread(self._process.wait, 20)
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: sockets stay open, nothing is answered and no media flows."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it run again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    async def room(self, request: str, **more: Any) -> dict[str, Any]:
+        """A request to the VideoRoom plugin that needs no session, so that the counts are of others only."""
+        body = {"request": request, **more}
+        answer = await self._admin("", "message_plugin", plugin=VIDEOROOM, request=body)
+        response: dict[str, Any] = answer["response"]
+        if "error_code" in response:
+            raise JanusRefused(response["error_code"], response.get("error", ""))
+        return response
+
+    async def create(self, room: JanusRoom) -> None:
+        """Create a room that does not outlive the process."""
+        more = {"string_ids": True} if self._string_ids else {}
+        await self.room("create", room=room.name, admin_key=ADMIN_KEY, permanent=False, **more, **room.settings())
+
+    async def destroy(self, room: int | str) -> None:
+        """Destroy a room under its participants."""
+        await self.room("destroy", room=room, secret=ROOM_SECRET)
+
+    async def rooms(self) -> list[dict[str, Any]]:
+        """All rooms."""
+        rooms: list[dict[str, Any]] = (await self.room("list"))["list"]
+        return rooms
+
+    async def participants(self, room: int | str) -> list[dict[str, Any]]:
+        """Who is in a room, as anyone may ask."""
+        found: list[dict[str, Any]] = (await self.room("listparticipants", room=room))["participants"]
+        return found
+
+    async def kick(self, room: int | str, who: int | str) -> None:
+        """Throw a participant out."""
+        await self.room("kick", room=room, secret=ROOM_SECRET, id=who)
+
+    async def sessions(self) -> list[int]:
+        """Everyone's sessions, also those that no participant can see."""
+        found: list[int] = (await self._admin("", "list_sessions"))["sessions"]
+        return found
+
+    async def handles(self) -> list[dict[str, Any]]:
+        """What Janus knows of every handle of every session."""
+        found = []
+        for session in await self.sessions():
+            try:
+                for handle in (await self._admin(f"/{session}", "list_handles"))["handles"]:
+                    found.append((await self._admin(f"/{session}/{handle}", "handle_info"))["info"])
+            except JanusRefused as error:
+                # 458 and 459: the session or handle went while we were asking.
+                if error.code not in (458, 459):
+                    raise
+        return found
+
+    async def subscribers(self) -> list[dict[str, Any]]:
+        """Handles that receive: only here does a hidden bot show."""
+        return [one for one in await self.handles() if one.get("plugin_specific", {}).get("type") == "subscriber"]
+
+    async def _admin(self, path: str, what: str, **more: Any) -> dict[str, Any]:
+        body = {"janus": what, "transaction": f"a{next(self._numbers)}", "admin_secret": ADMIN_SECRET, **more}
+        answer = await self._client.post(f"http://127.0.0.1:{self._admin_port}/admin{path}", json=body)
+        found: dict[str, Any] = answer.json()
+        if found["janus"] != "success":
+            raise JanusRefused(found["error"]["code"], found["error"]["reason"])
+        return found
+
+    def _configure(self) -> None:
+        for name in ("cfg", "plugins", "transports", "events", "loggers"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        executable()
+        found = sorted(_MODULES.glob("*/janus")) + sorted(_MODULES.glob("janus"))
+        if not found:
+            raise RuntimeError("the modules of Janus are not installed; on Debian: apt-get install janus")
+        # Only what is wanted, so that nothing else opens ports.
+        for module in (
+            "plugins/libjanus_videoroom.so",
+            "transports/libjanus_http.so",
+            "transports/libjanus_websockets.so",
+        ):
+            (self.folder / module).symlink_to(found[0] / module)
+        low = 20_000 + self.ws_port % 160 * 250
+        core = _CORE.format(
+            folder=self.folder,
+            session_timeout=self._session_timeout,
+            reclaim=self._reclaim,
+            admin_secret=ADMIN_SECRET,
+            api_secret=f'api_secret = "{self.api_secret}"' if self.api_secret else "",
+            low=low,
+            high=low + 249,
+            trickle=_jcfg(self._trickle),
+            address=self.address,
+        )
+        rooms = "".join(f"room-{room.name}: {_jcfg(room.settings())}\n" for room in self._static)
+        general = {"admin_key": ADMIN_KEY, "string_ids": self._string_ids}
+        texts = {
+            "janus.jcfg": core,
+            "janus.transport.http.jcfg": _HTTP.format(http=self.http_port, admin=self._admin_port),
+            "janus.transport.websockets.jcfg": _WEBSOCKETS.format(ws=self.ws_port),
+            "janus.plugin.videoroom.jcfg": f"general: {_jcfg(general)}\n{rooms}",
+        }
+        for name, text in texts.items():
+            (self.folder / "cfg" / name).write_text(text)
+
+
+def _jcfg(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_jcfg(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else f'"{value}"'
