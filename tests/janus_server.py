@@ -1,4 +1,4 @@
-"""A real Janus to test against: a process of its own with the VideoRoom plugin, rooms from its configuration, an admin API.
+"""A real Janus to test against: a process of its own with the VideoRoom plugin, rooms configured, and an admin API.
 
     async with JanusServer(folder, rooms=[JanusRoom(1001), JanusRoom(1002, codec="h264", pin="1234")]) as janus:
         janus.url(1001)          # what `egress record` takes
@@ -176,18 +176,14 @@ class JanusServer:
 
     async def start(self) -> None:
         """Start it (again) and wait until it answers."""
-        command = [executable(), "-F", str(self.folder / "cfg"), "-C", str(self.folder / "cfg" / "janus.jcfg")]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+        process = self._process = self._spawn()
         end = time.monotonic() + _PATIENCE
         while True:
             try:
                 await self._client.get(f"{self.http}/info")
                 return
             except httpx.TransportError:
-                if self._process.poll() is not None or time.monotonic() > end:
+                if process.poll() is not None or time.monotonic() > end:
                     tail = self.log.read_text(errors="replace")[-2000:]
                     self.kill()
                     raise RuntimeError(f"Janus does not start: {tail}") from None
@@ -256,11 +252,11 @@ class JanusServer:
 
     async def handles(self) -> list[dict[str, Any]]:
         """What Janus knows of every handle of every session."""
-        found = []
+        found: list[dict[str, Any]] = []
         for session in await self.sessions():
             try:
-                for handle in (await self._admin(f"/{session}", "list_handles"))["handles"]:
-                    found.append((await self._admin(f"/{session}/{handle}", "handle_info"))["info"])
+                numbers = (await self._admin(f"/{session}", "list_handles"))["handles"]
+                found += [(await self._admin(f"/{session}/{one}", "handle_info"))["info"] for one in numbers]
             except JanusRefused as error:
                 # 458 and 459: the session or handle went while we were asking.
                 if error.code not in (458, 459):
@@ -278,6 +274,11 @@ class JanusServer:
         if found["janus"] != "success":
             raise JanusRefused(found["error"]["code"], found["error"]["reason"])
         return found
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = [executable(), "-F", str(self.folder / "cfg"), "-C", str(self.folder / "cfg" / "janus.jcfg")]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def _configure(self) -> None:
         for name in ("cfg", "plugins", "transports", "events", "loggers"):
