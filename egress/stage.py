@@ -9,9 +9,10 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
+from egress.layouts.base import View
 from egress.media.intake import VideoIntake
 from egress.media.programme import Programme
-from egress.media.scene import PictureSource, Scene, SoundSource
+from egress.media.scene import PictureSource, Scene, SoundSource, Style
 from egress.media.sound import AudioIntake
 from egress.media.timeline import PeerClock
 from egress.model import registry
@@ -189,9 +190,11 @@ class Stage:
                 {key: track for key, track in self.room.tracks.items() if self.selected(self.room.peers[track.peer])}
             ),
         )
-        tiles = tuple(self._layout(shown, self._pipeline.video.size, self._pipeline.layout))
+        tiles = tuple(self._layout(View(shown), self._pipeline.video.size, self._pipeline.layout))
+        waiting = None if tiles else self._pipeline.cards.waiting
+        style = Style(self._pipeline.theme, self._pipeline.tiles, self._pipeline.overlays, waiting)
         pictures: Mapping[str, PictureSource] = MappingProxyType({**self._videos})
-        self._programme.show(Scene(tiles, pictures, sounds), now)
+        self._programme.show(Scene(tiles, pictures, sounds, style), now)
         wanted = {tile.track: tile.box.size for tile in tiles if tile.track is not None}
         for track_id in self._videos:
             await self._visit.want(track_id, wanted.get(track_id))

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from egress.demo.people import person
 from egress.demo.picture import LOOP_SECONDS
-from egress.media.layout import grid
+from egress.layouts.grid import grid
 from egress.model import units
+from egress.model.look import LayoutDoc
 from egress.model.media import SECOND, Nanos
-from egress.model.pipeline import LayoutDoc
 from tests.listening import Sound, beeps, hear
 from tests.verdict import Bars, PersonReport, Report
 from tests.watching import LayoutFunction, Watched, distinct, flashes, longest_freeze, watch

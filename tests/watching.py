@@ -14,14 +14,15 @@ import numpy as np
 from egress.demo import barcode
 from egress.demo.people import MOST, chroma, person
 from egress.demo.picture import planes
-from egress.media.layout import Tile, grid
+from egress.layouts.base import Tile, View
+from egress.layouts.grid import grid
+from egress.model.look import LayoutDoc
 from egress.model.media import Size
-from egress.model.pipeline import LayoutDoc
 from egress.model.room import Peer, Room, Track, TrackSource
 
 _BT709 = {"kr": 0.2126, "kb": 0.0722}
 
-LayoutFunction = Callable[[Room, Size, LayoutDoc], Sequence[Tile]]
+LayoutFunction = Callable[[View, Size, LayoutDoc], Sequence[Tile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def watch(
 
         def look(count: int, views: tuple[barcode.Luma, ...]) -> list[tuple[int, int, float]]:
             if count not in eyes:
-                eyes[count] = [Eye(tile, canvas, aspect) for tile in layout(_room(count), canvas, doc)]
+                eyes[count] = [Eye(tile, canvas, aspect) for tile in layout(View(_room(count)), canvas, doc)]
             return [seen for eye in eyes[count] if (seen := eye.look(*views)) is not None]
 
         for packet in container.demux(stream):

@@ -8,16 +8,14 @@ from typing import Final, Protocol
 import av
 import numpy as np
 
+from egress.layouts.base import Tile
 from egress.media.labels import caption, initials_disc, name_label
-from egress.media.layout import Tile
 from egress.media.overlay import Overlay, crop
 from egress.media.planes import Colour, Plane, colour, planes, tag
-from egress.model.media import Size
-from egress.model.pipeline import LayoutDoc
+from egress.media.scene import Style
+from egress.model.look import CardDoc
+from egress.model.media import Nanos, Size
 
-WAITING: Final = "Waiting for participants"
-
-_SPEAKING: Final = "#4cc38a"
 _LEAST_LABELLED: Final = Size(64, 40)
 
 
@@ -38,33 +36,34 @@ class Compositor:
     All methods are called on one thread. `painted` counts the pictures copied onto the canvas.
     """
 
-    def __init__(self, size: Size, doc: LayoutDoc) -> None:
+    def __init__(self, size: Size) -> None:
         self.painted = 0
         self._size = size
-        self._labels = doc.labels
-        self._background = colour(doc.background)
-        self._surface = colour(_lifted(doc.background))
-        self._accent = colour(_SPEAKING)
         self._canvas = av.VideoFrame(size.width, size.height, "yuv420p")
         tag(self._canvas)
         self._views = planes(self._canvas)
         self._cells: tuple[_Cell, ...] = ()
         self._speaking: frozenset[str] = frozenset()
-        self.arrange(())
+        self.arrange((), Style(card=CardDoc(title="Waiting for participants")))
 
-    def arrange(self, tiles: Sequence[Tile]) -> None:
-        """Show these tiles from the next `draw` on; without any, a calm slate says that nobody is there yet."""
+    def arrange(self, tiles: Sequence[Tile], style: Style) -> None:
+        """Show these tiles in this style from the next `draw` on; a card takes the place of them all."""
+        palette = style.theme.palette
+        self._background = colour(palette.background)
+        self._surface = colour(palette.surface)
+        self._accent = colour(palette.speaking)
+        self._labels = style.tiles.labels
         _fill(self._views, self._background)
-        self._cells = tuple(self._cell(tile) for tile in tiles)
-        if not tiles:
-            _centre(self._views, caption(WAITING, max(10, self._size.height // 28), self._size.width))
+        self._cells = tuple(self._cell(tile) for tile in tiles) if style.card is None else ()
+        if style.card is not None:
+            _centre(self._views, caption(style.card.title, max(10, self._size.height // 28), self._size.width))
 
     def speaking(self, peers: Collection[str]) -> None:
         """Mark the tiles of the peers who are talking from the next `draw` on."""
         self._speaking = frozenset(peers)
 
-    def draw(self, pictures: Pictures) -> av.VideoFrame:
-        """The canvas with what every tile shows now."""
+    def draw(self, pictures: Pictures, at: Nanos) -> av.VideoFrame:
+        """The canvas with what every tile shows at session time `at`."""
         for cell in self._cells:
             track = cell.tile.track
             picture = None if track is None else pictures(track)
@@ -182,10 +181,3 @@ def _fill(views: Sequence[Plane], ink: Colour) -> None:
 
 def _even_half(length: int) -> int:
     return (length // 2) & ~1
-
-
-def _lifted(background: str) -> str:
-    """A shade off the background, lighter on dark ones and darker on light ones."""
-    levels = [int(background[k : k + 2], 16) for k in (1, 3, 5)]
-    step = 18 if sum(levels) < 384 else -18
-    return "#" + "".join(f"{min(255, max(0, level + step)):02x}" for level in levels)

@@ -13,10 +13,11 @@ import av
 
 from egress.media.decoding import CLOCK_RATE, MOST_PIXELS, VideoDecoder
 from egress.media.reading import CLOSE_WITHIN, Reader
-from egress.media.scaling import Fit, Matrix, Scaler
+from egress.media.scaling import Matrix, Scaler
 from egress.media.shelf import Picture, Shelf
 from egress.media.timeline import TrackTimeline
 from egress.model.clock import SessionClock
+from egress.model.look import Fit
 from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos, Size
 
 log = logging.getLogger(__name__)

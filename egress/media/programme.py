@@ -75,7 +75,7 @@ class Programme:
         self._video: VideoEncoder | None = None
         self._fps = pipeline.video.fps if pipeline.video else None
         if pipeline.video is not None:
-            self._compositor = Compositor(pipeline.video.size, pipeline.layout)
+            self._compositor = Compositor(pipeline.video.size)
             self._video = VideoEncoder(pipeline.video, on_packet, on_error=on_error)
         self._mixer = Mixer(pipeline.audio.channels)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
@@ -172,7 +172,7 @@ class Programme:
         self._late += late
         if self._compositor is not None and self._video is not None and not late:
             self._compositor.speaking(self._speakers(at))
-            canvas = self._compositor.draw(lambda track: self._cast.picture(track, at, period // 2))
+            canvas = self._compositor.draw(lambda track: self._cast.picture(track, at, period // 2), at)
             # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
             self._video.offer(self._ticks, canvas, patience=max(0, -wait) / SECOND)
         self._sound(at)
@@ -189,7 +189,7 @@ class Programme:
         self._cast.change(due)
         self._spoke = {tile.peer: self._spoke[tile.peer] for tile in due.tiles if tile.peer in self._spoke}
         if self._compositor is not None:
-            self._compositor.arrange(due.tiles)
+            self._compositor.arrange(due.tiles, due.style)
 
     def _speakers(self, at: Nanos) -> frozenset[str]:
         self._spoke |= dict.fromkeys(self._cast.speakers(), at)

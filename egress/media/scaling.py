@@ -12,9 +12,9 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from egress.model.errors import Fault
+from egress.model.look import Fit
 from egress.model.media import Size
 
-Fit = Literal["cover", "contain"]
 Matrix = Literal["bt601", "bt709"]
 
 LARGEST = 4096

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
-from egress.media.layout import Fit, Tile
+import numpy as np
+import numpy.typing as npt
+
+from egress.layouts.base import Tile
 from egress.media.samples import Samples
 from egress.media.shelf import Picture
 from egress.model.errors import Fault
+from egress.model.look import AnyOverlay, CardDoc, Fit, ThemeDoc, TilesDoc
 from egress.model.media import Nanos, Size
 
 log = logging.getLogger(__name__)
@@ -43,13 +47,39 @@ class SoundSource(Protocol):
     def pull(self, at: Nanos, samples: int) -> Samples | None: ...
 
 
+Portrait = npt.NDArray[np.uint8]
+"""A picture that stands for a peer: (height, width, 4) RGBA, straight alpha."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Style:
+    """How tiles are drawn and what lies above them; texts have their placeholders filled in already.
+
+    `card` fills the canvas in place of everything else. `accents` are colours by role, `portraits` pictures by peer.
+    """
+
+    theme: ThemeDoc = field(default_factory=ThemeDoc)
+    tiles: TilesDoc = field(default_factory=TilesDoc)
+    overlays: tuple[AnyOverlay, ...] = ()
+    card: CardDoc | None = None
+    accents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    portraits: Mapping[str, Portrait] = field(default_factory=lambda: MappingProxyType({}))
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the programme is made of from one session time on: tiles, and the intakes of the tracks by track id."""
+    """What the programme is made of from one session time on: tiles, and the intakes of the tracks by track id.
+
+    `pans` names the tracks that are heard on one side only. `speaking` is what the room server says of peers; of the
+    others, their decoded sound tells. A tile's `peer` is looked up there.
+    """
 
     tiles: tuple[Tile, ...] = ()
     pictures: Mapping[str, PictureSource] = field(default_factory=lambda: MappingProxyType({}))
     sounds: Mapping[str, SoundSource] = field(default_factory=lambda: MappingProxyType({}))
+    style: Style = field(default_factory=Style)
+    pans: Mapping[str, Literal["left", "right"]] = field(default_factory=lambda: MappingProxyType({}))
+    speaking: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Cast:

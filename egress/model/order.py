@@ -33,7 +33,7 @@ class JobOrder(BaseModel):
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 
     def without_secrets(self) -> dict[str, Any]:
-        """The document as it may be kept on disk: no token, no room options, and external streams without their address."""
+        """The document as it may be kept on disk: no token or room options, external streams without address."""
         sinks = tuple(
             sink.model_copy(update={"to": "rtmp://hidden/hidden"}) if isinstance(sink, RtmpDoc) else sink
             for sink in self.pipeline.sinks

@@ -5,37 +5,28 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from egress.model.look import AnyLayout, AnyOverlay, AnyTheme, CardsDoc, Document, GridDoc, RoleDoc, ThemeDoc, TilesDoc
 from egress.model.media import SECOND, Size
 from egress.model.units import Bitrate, Duration, FrameRate, PixelSize
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, dashes.")]
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#101418"])]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Select(_Document):
+class Select(Document):
     """Who is shown and heard; default everyone."""
 
     roles: tuple[str, ...] | None = Field(None, description="Only peers in these roles; default every role.")
+    names: tuple[str, ...] | None = Field(
+        None, description="Only peers whose name fits one of these patterns (* and ?, small and capitals alike)."
+    )
+    sources: tuple[Literal["camera", "mic", "screen", "screen_audio"], ...] | None = Field(
+        None, description="Only these sources of tracks; default all."
+    )
 
 
-class LayoutDoc(_Document):
-    """How peers are arranged on the canvas."""
-
-    kind: str = Field("grid", description="A registered layout.")
-    gap: int = Field(8, ge=0, le=200, description="Pixels between tiles.")
-    margin: int = Field(0, ge=0, le=400, description="Pixels around all tiles.")
-    fit: Literal["cover", "contain"] = Field("cover", description="cover crops to fill the tile, contain shows all.")
-    labels: bool = Field(True, description="Show each peer's name.")
-    background: Colour = Field("#101418", description="Canvas colour.")
-
-
-class Video(_Document):
+class Video(Document):
     """The picture and its encoding."""
 
     size: PixelSize = Field(Size(1280, 720), description="Width x height, both even; up to 3840x2160 pixels.")
@@ -50,7 +41,7 @@ class Video(_Document):
     profile: Literal["baseline", "main", "high"] = Field("high", description="Lower ones are for very old players.")
 
 
-class Audio(_Document):
+class Audio(Document):
     """The mixed sound and its encoding."""
 
     rate: Literal[48000] = Field(48_000, description="Samples per second.")
@@ -59,7 +50,7 @@ class Audio(_Document):
     codec: Literal["aac", "opus"] = Field("aac", description="opus sounds better at low bitrates; RTMP takes only aac.")
 
 
-class SinkDoc(_Document):
+class SinkDoc(Document):
     """What every sink says: where it writes, and whether the job fails with it."""
 
     kind: str = Field(description="A registered sink.")
@@ -99,7 +90,7 @@ class OtherSinkDoc(SinkDoc):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class Stop(_Document):
+class Stop(Document):
     """When a job ends by itself."""
 
     empty_for: Duration = Field(5 * 60 * SECOND, description="End when nobody has been there for this long; 0s never.")
@@ -123,13 +114,18 @@ AnySink = Annotated[
 ]
 
 
-class Pipeline(_Document):
+class Pipeline(Document):
     """A whole pipeline document. `video: null` makes it audio only."""
 
     name: Name
     about: str = Field("", max_length=500, description="What it makes, in a sentence.")
     select: Select = Field(Select(), description="Who is shown and heard.")
-    layout: LayoutDoc = Field(LayoutDoc(), description="How peers are arranged.")
+    layout: AnyLayout = Field(GridDoc(), description="How peers are arranged.")
+    tiles: TilesDoc = Field(TilesDoc(), description="How each tile looks.")
+    theme: AnyTheme = Field(ThemeDoc(), description="Colours: dark, light, or your own.")
+    overlays: tuple[AnyOverlay, ...] = Field((), max_length=16, description="What lies above the tiles.")
+    cards: CardsDoc = Field(CardsDoc(), description="What fills the canvas at certain times.")
+    roles: dict[str, RoleDoc] = Field({}, max_length=32, description="What is particular about peers of a role.")
     video: Video | None = Field(Video(), description="The picture; null makes it audio only.")
     audio: Audio = Field(Audio(), description="The sound.")
     sinks: tuple[AnySink, ...] = Field(min_length=1, description="The outputs, one or more.")

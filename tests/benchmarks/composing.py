@@ -16,13 +16,16 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from egress.layouts.base import View
+from egress.layouts.grid import grid
 from egress.media.compositor import Compositor
 from egress.media.encoder import DEPTH, VideoEncoder
-from egress.media.layout import grid
 from egress.media.mixer import Mixer
 from egress.media.planes import planes
+from egress.media.scene import Style
+from egress.model.look import LayoutDoc
 from egress.model.media import Packet, Size
-from egress.model.pipeline import LayoutDoc, Video
+from egress.model.pipeline import Video
 from egress.model.room import Peer, PeerJoined, Room, Track, TrackPublished, TrackSource
 
 CANVAS = Size(1280, 720)
@@ -84,14 +87,14 @@ class Grid:
 
     def __init__(self, count: int, canvas: Size, source: Size) -> None:
         doc = LayoutDoc()
-        tiles = grid(people(count), canvas, doc)
+        tiles = grid(View(people(count)), canvas, doc)
         self.count = count
         self.size = tiles[0].box.size
         self.sources = [noise(source, k) for k in range(count)]
         self.scaled = [noise(self.size, k) for k in range(count)]
         self.reformatters = [VideoReformatter() for _ in range(count)]
-        self.compositor = Compositor(canvas, doc)
-        self.compositor.arrange(tiles)
+        self.compositor = Compositor(canvas)
+        self.compositor.arrange(tiles, Style())
 
     def scale(self) -> list[av.VideoFrame]:
         return [
@@ -114,11 +117,11 @@ class Grid:
 
     def paint(self) -> None:
         shots = {f"v{k}": Shot(frame) for k, frame in enumerate(self.scaled)}
-        self.compositor.draw(shots.get)
+        self.compositor.draw(shots.get, 0)
 
     def compose(self) -> None:
         shots = {f"v{k}": Shot(frame) for k, frame in enumerate(self.scale())}
-        self.compositor.draw(shots.get)
+        self.compositor.draw(shots.get, 0)
 
     def idle(self) -> None:
         self.compositor.draw(self._same.get)

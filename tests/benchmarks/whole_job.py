@@ -22,7 +22,7 @@ import av
 
 from egress.demo import clip as clips
 from egress.demo.people import person
-from egress.media.layout import arrange
+from egress.layouts.grid import arrange
 from egress.model.media import Codec, Size
 from tests.recording import recording
 from tests.world import World

@@ -6,9 +6,10 @@ from itertools import combinations
 
 import pytest
 
+from egress.layouts.base import View
 from egress.model import registry
+from egress.model.look import LayoutDoc
 from egress.model.media import Codec, Size
-from egress.model.pipeline import LayoutDoc
 from egress.model.room import Peer, PeerJoined, Room, Track, TrackMuted, TrackPublished, TrackSource
 
 LAYOUTS = registry.names("layouts")
@@ -36,7 +37,7 @@ def test_tiles_are_even_inside_the_canvas_and_apart(name: str, canvas: Size) -> 
     layout = registry.load("layouts", name)
     for count in (0, 1, 2, 3, 4, 5, 7, 9, 16, 25, 49, 60):
         for gap, margin in ((0, 0), (8, 0), (8, 16)):
-            boxes = [tile.box for tile in layout(room(count), canvas, LayoutDoc(gap=gap, margin=margin))]
+            boxes = [tile.box for tile in layout(View(room(count)), canvas, LayoutDoc(gap=gap, margin=margin))]
             for box in boxes:
                 assert all(side % 2 == 0 for side in (box.x, box.y, box.width, box.height)), (count, box)
                 assert box.width > 0 and box.height > 0
@@ -51,7 +52,7 @@ def test_tiles_are_even_inside_the_canvas_and_apart(name: str, canvas: Size) -> 
 def test_nobody_is_forgotten_and_no_track_is_shown_twice(name: str) -> None:
     layout = registry.load("layouts", name)
     for count in (1, 2, 5, 9, 16):
-        tiles = layout(room(count), Size(1280, 720), LayoutDoc())
+        tiles = layout(View(room(count)), Size(1280, 720), LayoutDoc())
         assert {tile.peer for tile in tiles} == {f"p{n}" for n in range(count)}
         shown = [tile.track for tile in tiles if tile.track is not None]
         assert len(shown) == len(set(shown))
@@ -60,10 +61,10 @@ def test_nobody_is_forgotten_and_no_track_is_shown_twice(name: str) -> None:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_same_room_gives_the_same_tiles(name: str) -> None:
     layout = registry.load("layouts", name)
-    assert layout(room(7), Size(1280, 720), LayoutDoc()) == layout(room(7), Size(1280, 720), LayoutDoc())
+    assert layout(View(room(7)), Size(1280, 720), LayoutDoc()) == layout(View(room(7)), Size(1280, 720), LayoutDoc())
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_document_is_carried_to_the_tiles(name: str) -> None:
     layout = registry.load("layouts", name)
-    assert {tile.fit for tile in layout(room(3), Size(1280, 720), LayoutDoc(fit="contain"))} == {"contain"}
+    assert {tile.fit for tile in layout(View(room(3)), Size(1280, 720), LayoutDoc(fit="contain"))} == {"contain"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from egress.layouts.base import Box, Tile, View
+from egress.layouts.grid import grid
 from egress.media.compositor import Compositor
-from egress.media.layout import Box, Fit, Tile, grid
 from egress.media.planes import colour, planes
+from egress.media.scene import Style
+from egress.model.look import CardDoc, Fit, LayoutDoc, ThemeDoc, TilesDoc
 from egress.model.media import Size
-from egress.model.pipeline import LayoutDoc
 from egress.model.room import Peer, PeerJoined, Room
 
-PLAIN = LayoutDoc(labels=False)
+PLAIN = Style(tiles=TilesDoc(labels=False, radius=0, transition=0))
+LABELLED = Style(tiles=TilesDoc(radius=0, transition=0))
 CANVAS = Size(1280, 720)
 BACKGROUND = colour("#101418")
 
@@ -57,15 +60,15 @@ def same(a: list[npt.NDArray[np.uint8]], b: list[npt.NDArray[np.uint8]]) -> bool
 
 
 def drawn(compositor: Compositor, pictures: Mapping[str, Any]) -> list[npt.NDArray[np.uint8]]:
-    return copied(compositor.draw(pictures.get))
+    return copied(compositor.draw(pictures.get, 0))
 
 
 @pytest.mark.parametrize("width", [426, 422, 418, 414, 320, 2, 34])
 def test_pictures_land_exactly_and_neighbours_stay_exact(width: int) -> None:
     left, middle = Box(0, 100, width, 240), Box(width, 100, width, 240)
     right = Box(2 * width, 100, width, 240)
-    compositor = Compositor(CANVAS, PLAIN)
-    compositor.arrange([tile(left, "a"), tile(middle, "b"), tile(right, "c")])
+    compositor = Compositor(CANVAS)
+    compositor.arrange([tile(left, "a"), tile(middle, "b"), tile(right, "c")], PLAIN)
     shots = {name: noise(width, 240, seed) for seed, name in enumerate("abc")}
     drawn(compositor, shots)
     shots["b"] = noise(width, 240, 9)
@@ -81,9 +84,9 @@ def test_pictures_land_exactly_and_neighbours_stay_exact(width: int) -> None:
 )
 def test_a_picture_of_another_size_is_centred_without_smear(width: int, height: int) -> None:
     box = Box(200, 100, 320, 240)
-    compositor = Compositor(CANVAS, PLAIN)
+    compositor = Compositor(CANVAS)
     before = drawn(compositor, {})
-    compositor.arrange([tile(box)])
+    compositor.arrange([tile(box)], PLAIN)
     shot = noise(width, height)
     canvas = drawn(compositor, {"v": shot})
     seen_width, seen_height = min(width & ~1, 320), min(height & ~1, 240)
@@ -100,22 +103,22 @@ def test_a_picture_of_another_size_is_centred_without_smear(width: int, height: 
 
 
 def test_a_picture_already_shown_is_not_drawn_again() -> None:
-    compositor = Compositor(CANVAS, LayoutDoc())
-    compositor.arrange([tile(Box(0, 0, 640, 360), "a"), tile(Box(640, 0, 640, 360), "b")])
+    compositor = Compositor(CANVAS)
+    compositor.arrange([tile(Box(0, 0, 640, 360), "a"), tile(Box(640, 0, 640, 360), "b")], LABELLED)
     shots = {"a": noise(640, 360), "b": noise(640, 360, 1)}
     for _ in range(5):
-        compositor.draw(shots.get)
+        compositor.draw(shots.get, 0)
     assert compositor.painted == 2
     shots["b"] = noise(640, 360, 2)
-    compositor.draw(shots.get)
+    compositor.draw(shots.get, 0)
     assert compositor.painted == 3
 
 
 def test_the_label_is_laid_over_each_picture_once() -> None:
     box = Box(0, 0, 640, 360)
-    labelled, plain = Compositor(CANVAS, LayoutDoc()), Compositor(CANVAS, PLAIN)
-    for compositor in (labelled, plain):
-        compositor.arrange([tile(box)])
+    labelled, plain = Compositor(CANVAS), Compositor(CANVAS)
+    labelled.arrange([tile(box)], LABELLED)
+    plain.arrange([tile(box)], PLAIN)
     shot = noise(640, 360)
     first = drawn(labelled, {"v": shot})
     again = drawn(labelled, {"v": Shot(shot.frame)})
@@ -126,8 +129,10 @@ def test_the_label_is_laid_over_each_picture_once() -> None:
 
 
 def test_a_label_over_bars_does_not_grow_darker_with_every_picture() -> None:
-    compositor = Compositor(CANVAS, LayoutDoc(fit="contain", background="#c0c8d0"))
-    compositor.arrange([tile(Box(0, 0, 640, 360), fit="contain")])
+    compositor = Compositor(CANVAS)
+    compositor.arrange(
+        [tile(Box(0, 0, 640, 360), fit="contain")], replace(LABELLED, theme=ThemeDoc(background="#c0c8d0"))
+    )
     shot = noise(200, 360)
     first = drawn(compositor, {"v": shot})
     for _ in range(5):
@@ -137,8 +142,8 @@ def test_a_label_over_bars_does_not_grow_darker_with_every_picture() -> None:
 
 def test_a_picture_that_goes_away_leaves_a_placeholder_and_comes_back_exactly() -> None:
     box = Box(0, 0, 640, 360)
-    compositor = Compositor(CANVAS, PLAIN)
-    compositor.arrange([tile(box)])
+    compositor = Compositor(CANVAS)
+    compositor.arrange([tile(box)], PLAIN)
     shot = noise(640, 360)
     shown = drawn(compositor, {"v": shot})
     gone = drawn(compositor, {})
@@ -150,9 +155,9 @@ def test_a_picture_that_goes_away_leaves_a_placeholder_and_comes_back_exactly() 
 
 def test_peers_without_video_have_their_own_colour_every_time() -> None:
     def chroma(peer: str) -> tuple[int, int]:
-        compositor = Compositor(CANVAS, PLAIN)
-        compositor.arrange([tile(Box(0, 0, 640, 360), None, peer)])
-        frame = copied(compositor.draw(lambda _: None))
+        compositor = Compositor(CANVAS)
+        compositor.arrange([tile(Box(0, 0, 640, 360), None, peer)], PLAIN)
+        frame = copied(compositor.draw(lambda _: None, 0))
         return int(frame[1][130 // 2, 160]), int(frame[2][130 // 2, 160])
 
     assert chroma("ada") == chroma("ada")
@@ -160,30 +165,32 @@ def test_peers_without_video_have_their_own_colour_every_time() -> None:
 
 
 def test_what_moves_is_shown_at_once_in_its_new_place() -> None:
-    compositor = Compositor(CANVAS, PLAIN)
-    compositor.arrange([tile(Box(0, 0, 1280, 720), "a")])
+    compositor = Compositor(CANVAS)
+    compositor.arrange([tile(Box(0, 0, 1280, 720), "a")], PLAIN)
     shots = {"a": noise(1280, 720)}
-    compositor.draw(shots.get)
-    compositor.arrange([tile(Box(0, 180, 640, 360), "a"), tile(Box(640, 180, 640, 360), None, "b")])
+    compositor.draw(shots.get, 0)
+    compositor.arrange([tile(Box(0, 180, 640, 360), "a"), tile(Box(640, 180, 640, 360), None, "b")], PLAIN)
     canvas = drawn(compositor, shots)
     assert same(inside(canvas, Box(0, 180, 640, 360)), inside(copied(shots["a"].frame), Box(320, 180, 640, 360)))
     assert (canvas[0][:180] == BACKGROUND[0]).all()
 
 
 def test_an_empty_room_is_a_calm_slate_that_vanishes_with_the_first_peer() -> None:
-    compositor = Compositor(CANVAS, LayoutDoc())
+    compositor = Compositor(CANVAS)
     slate = drawn(compositor, {})
     assert slate[0].max() > 120
     assert (slate[0] == BACKGROUND[0]).mean() > 0.98
-    compositor.arrange([tile(Box(0, 0, 100, 100))])
+    compositor.arrange([tile(Box(0, 0, 100, 100))], LABELLED)
     canvas = drawn(compositor, {"v": noise(100, 100)})
     assert (canvas[0][200:] == BACKGROUND[0]).all()
-    compositor.arrange([])
+    compositor.arrange([], replace(LABELLED, card=CardDoc(title="Waiting for participants")))
     assert same(drawn(compositor, {}), slate)
 
 
 def test_the_canvas_says_what_colours_it_has() -> None:
-    canvas = Compositor(CANVAS, LayoutDoc(background="#ffffff")).draw(lambda _: None)
+    compositor = Compositor(CANVAS)
+    compositor.arrange([], replace(PLAIN, theme=ThemeDoc(background="#ffffff")))
+    canvas = compositor.draw(lambda _: None, 0)
     assert (canvas.color_range, canvas.colorspace, canvas.color_primaries, canvas.color_trc) == (1, 1, 1, 1)
     assert [int(plane[0, 0]) for plane in planes(canvas)] == [235, 128, 128]
 
@@ -203,8 +210,8 @@ def test_colours_are_bt709_in_limited_range(text: str, expected: tuple[int, int,
 
 
 def test_who_speaks_is_framed_and_the_frame_goes_without_a_trace() -> None:
-    compositor = Compositor(CANVAS, PLAIN)
-    compositor.arrange([tile(Box(0, 0, 640, 360), "a", "ada"), tile(Box(640, 0, 640, 360), None, "grace")])
+    compositor = Compositor(CANVAS)
+    compositor.arrange([tile(Box(0, 0, 640, 360), "a", "ada"), tile(Box(640, 0, 640, 360), None, "grace")], PLAIN)
     shots = {"a": noise(640, 360)}
     quiet = drawn(compositor, shots)
     compositor.speaking({"ada", "grace"})
@@ -222,7 +229,7 @@ def test_a_crowd_fits_any_canvas(canvas: Size) -> None:
     room = Room("r")
     for k in range(70):
         room = room.after(PeerJoined(Peer(f"p{k}", f"Name {k} of seventy")))
-    compositor = Compositor(canvas, LayoutDoc())
-    compositor.arrange(grid(room, canvas, LayoutDoc()))
-    frame = compositor.draw(lambda _: None)
+    compositor = Compositor(canvas)
+    compositor.arrange(grid(View(room), canvas, LayoutDoc()), LABELLED)
+    frame = compositor.draw(lambda _: None, 0)
     assert (frame.width, frame.height) == (canvas.width, canvas.height)

@@ -9,14 +9,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from egress.layouts.base import Box, Tile
 from egress.media.compositor import Compositor
-from egress.media.layout import Box, Fit, Tile
 from egress.media.programme import PATIENCE, SPEAKING_HOLD, Programme, ProgrammeStats
 from egress.media.samples import Samples
 from egress.media.scene import Scene
 from egress.media.shelf import Picture
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError
+from egress.model.look import Fit
 from egress.model.media import MILLISECOND, SECOND, Nanos, Packet, Size
 from egress.model.pipeline import Pipeline
 from tests.unit.feeding import picture
@@ -119,7 +120,7 @@ class Show:
             {
                 "name": "test",
                 "video": None if fps is None else {"size": str(SIZE), "fps": fps, "bitrate": 100_000},
-                "layout": {"labels": False},
+                "tiles": {"labels": False, "radius": 0, "transition": "0s"},
                 "sinks": [{"kind": "mp4", "to": "a.mp4"}],
             }
         )

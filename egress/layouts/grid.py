@@ -1,16 +1,14 @@
-"""Layouts: who is shown where. A layout is a pure function from a room and a canvas to tiles."""
+"""Everyone in equal tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
+from egress.layouts.base import Box, Tile, View
+from egress.model.look import LayoutDoc
 from egress.model.media import Size
-from egress.model.pipeline import LayoutDoc
 from egress.model.room import Peer, Room, Track, TrackSource
-
-Fit = Literal["cover", "contain"]
 
 MOST_TILES = 49
 """More tiles than this are too small to tell faces apart; the rest is counted in one last tile."""
@@ -21,47 +19,6 @@ _CAMERAS = (TrackSource.CAMERA, TrackSource.MIC)
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle on the canvas in pixels; all four numbers are even, as 4:2:0 chroma needs."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def size(self) -> Size:
-        """Width and height."""
-        return Size(self.width, self.height)
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One rectangle of the programme and what it shows.
-
-    `track` is the video track shown, None for a placeholder; `audio` the peer's sound that belongs to it. A tile
-    with an empty `peer` stands for peers that found no place, and says how many in its `label`. `muted`: nothing
-    can be heard from this peer.
-    """
-
-    peer: str
-    track: str | None
-    audio: str | None
-    box: Box
-    fit: Fit
-    label: str
-    role: str
-    muted: bool
-
-
-class Layout(Protocol):
-    """What every registered layout is: pure, the same arguments give the same tiles."""
-
-    def __call__(self, room: Room, canvas: Size, doc: LayoutDoc) -> tuple[Tile, ...]:
-        """Tiles inside the canvas that do not overlap, in drawing order."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
     peer: Peer
     video: Track | None
@@ -69,9 +26,9 @@ class _Entry:
     muted: bool
 
 
-def grid(room: Room, canvas: Size, doc: LayoutDoc) -> tuple[Tile, ...]:
+def grid(view: View, canvas: Size, doc: LayoutDoc) -> tuple[Tile, ...]:
     """Everyone in equal tiles, in order of joining: one tile per shown video track, one for a peer without any."""
-    entries = [entry for peer in room.peers.values() for entry in _entries(room, peer)]
+    entries = [entry for peer in view.room.peers.values() for entry in _entries(view.room, peer)]
     left_over = len(entries) - (MOST_TILES - 1) if len(entries) > MOST_TILES else 0
     shown = entries[: MOST_TILES - 1] if left_over else entries
     boxes = arrange(len(shown) + bool(left_over), canvas, gap=doc.gap, margin=doc.margin)

@@ -6,9 +6,10 @@ from itertools import combinations
 
 import pytest
 
-from egress.media.layout import MOST_TILES, Box, arrange, grid
+from egress.layouts.base import Box, View
+from egress.layouts.grid import MOST_TILES, arrange, grid
+from egress.model.look import LayoutDoc
 from egress.model.media import Size
-from egress.model.pipeline import LayoutDoc
 from egress.model.room import Peer, PeerJoined, PeerLeft, Room, Track, TrackMuted, TrackPublished, TrackSource
 
 CANVASES = [
@@ -97,13 +98,13 @@ def test_the_last_row_is_centred() -> None:
 
 def test_tiles_keep_the_order_of_joining_when_someone_leaves() -> None:
     room = people(6)
-    assert [t.peer for t in grid(room, Size(1280, 720), LayoutDoc())] == [f"p{k}" for k in range(6)]
+    assert [t.peer for t in grid(View(room), Size(1280, 720), LayoutDoc())] == [f"p{k}" for k in range(6)]
     room = room.after(PeerLeft("p2"))
-    assert [t.peer for t in grid(room, Size(1280, 720), LayoutDoc())] == ["p0", "p1", "p3", "p4", "p5"]
+    assert [t.peer for t in grid(View(room), Size(1280, 720), LayoutDoc())] == ["p0", "p1", "p3", "p4", "p5"]
 
 
 def test_a_tile_carries_what_the_compositor_and_mixer_need() -> None:
-    (tile,) = grid(people(1), Size(1280, 720), LayoutDoc())
+    (tile,) = grid(View(people(1)), Size(1280, 720), LayoutDoc())
     assert (tile.track, tile.audio, tile.fit, tile.label, tile.role, tile.muted) == (
         "v0",
         "a0",
@@ -116,30 +117,30 @@ def test_a_tile_carries_what_the_compositor_and_mixer_need() -> None:
 
 def test_muted_video_becomes_one_placeholder_and_muted_sound_is_marked() -> None:
     room = people(2).after(TrackMuted("v0", True)).after(TrackMuted("a0", True))
-    first, second = grid(room, Size(1280, 720), LayoutDoc())
+    first, second = grid(View(room), Size(1280, 720), LayoutDoc())
     assert (first.track, first.audio, first.muted) == (None, "a0", True)
     assert (second.track, second.muted) == ("v1", False)
 
 
 def test_a_screen_gets_a_tile_of_its_own_that_is_not_cropped() -> None:
     room = people(2).after(TrackPublished(Track("s0", "p0", "video", TrackSource.SCREEN)))
-    tiles = grid(room, Size(1280, 720), LayoutDoc())
+    tiles = grid(View(room), Size(1280, 720), LayoutDoc())
     assert [t.track for t in tiles] == ["v0", "s0", "v1"]
     assert (tiles[1].fit, tiles[1].label, tiles[1].audio) == ("contain", "Peer 0 (screen)", None)
 
 
 def test_forty_nine_peers_are_shown_and_the_fiftieth_is_counted() -> None:
-    assert len(grid(people(49), Size(1920, 1080), LayoutDoc())) == 49
-    tiles = grid(people(60), Size(1920, 1080), LayoutDoc())
+    assert len(grid(View(people(49)), Size(1920, 1080), LayoutDoc())) == 49
+    tiles = grid(View(people(60)), Size(1920, 1080), LayoutDoc())
     assert len(tiles) == 49
     assert (tiles[-1].peer, tiles[-1].label, tiles[-1].track) == ("", "+12 more", None)
     assert tiles[47].peer == "p47"
 
 
 def test_an_empty_room_has_no_tiles() -> None:
-    assert grid(Room("r"), Size(1280, 720), LayoutDoc()) == ()
+    assert grid(View(Room("r")), Size(1280, 720), LayoutDoc()) == ()
 
 
 def test_a_peer_without_a_name_is_called_by_its_id() -> None:
     room = Room("r").after(PeerJoined(Peer("p9", "")))
-    assert grid(room, Size(1280, 720), LayoutDoc())[0].label == "p9"
+    assert grid(View(room), Size(1280, 720), LayoutDoc())[0].label == "p9"
