@@ -137,14 +137,16 @@ class World:
         return tuple(part.person.index for part in self.plan.parts)
 
     @asynccontextmanager
-    async def perform(self, whip: str, token: str | None = None) -> AsyncIterator[Cast]:
-        """The participants' process for the length of the context, from when it is ready."""
+    async def perform(
+        self, whip: str, token: str | None = None, troupe: str = "egress.demo.participants"
+    ) -> AsyncIterator[Cast]:
+        """The participants' process for the length of the context, from when it is ready; `troupe` is its module."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "plan.json"
             path.write_text(self.plan.dumps())
             words = ["--whip", whip, "--plan", str(path), *(["--token", token] if token else [])]
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "egress.demo.participants", *words, stdout=asyncio.subprocess.PIPE
+                sys.executable, "-m", troupe, *words, stdout=asyncio.subprocess.PIPE
             )
             assert process.stdout is not None
             cast = Cast(process, [])
