@@ -1,4 +1,4 @@
-"""Publishers in a real Chromium: simulcast, H.264, VP9; they flash, beep and carry a bar code as all participants do."""
+"""Publishers in a real Chromium: simulcast, H.264, VP9; they flash, beep and carry bar codes as all others do."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.janus_server import JanusServer
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "janus-recording"
 _PAGE = Path(__file__).parent / "janus_page" / "index.html"
+HD = Size(1280, 720)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Caller:
     index: int
     codec: str = "VP8"
     simulcast: bool = False
-    size: Size = Size(1280, 720)
+    size: Size = HD
 
 
 class JanusPage:

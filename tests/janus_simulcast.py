@@ -1,5 +1,6 @@
-"""The demo's participants, each sending its picture in three layers: `python -m tests.janus_simulcast --whip … --plan …`.
+"""The demo's participants, each sending its picture in three layers.
 
+Run as `python -m tests.janus_simulcast --whip URL --plan FILE`, or `World.perform(..., troupe=janus_simulcast.TROUPE)`.
 All layers were encoded beforehand, so that nine publishers of 1280x720 cost less than one encoder would. They go as
 three SSRCs in a SIM group (what Chromium did before RIDs, and Janus still takes), lowest first. Keyframes come on every
 whole second and not on request.
@@ -25,6 +26,7 @@ from egress.demo.publisher import Publisher
 from egress.demo.track import TruthfulSender, VideoTrack
 from egress.model.media import Size
 
+TROUPE = "tests.janus_simulcast"
 SCALES = (4, 2)
 """How much smaller the layers below the full picture are."""
 
