@@ -9,11 +9,11 @@ import av
 import numpy as np
 
 from egress.layouts.base import Tile
-from egress.media.labels import caption, initials_disc, name_label
+from egress.media.labels import caption, name_label, portrait
 from egress.media.overlay import Overlay, crop
 from egress.media.planes import Colour, Plane, colour, planes, tag
 from egress.media.scene import Style
-from egress.model.look import CardDoc
+from egress.model.look import CardDoc, Palette
 from egress.model.media import Nanos, Size
 
 _LEAST_LABELLED: Final = Size(64, 40)
@@ -49,14 +49,13 @@ class Compositor:
     def arrange(self, tiles: Sequence[Tile], style: Style) -> None:
         """Show these tiles in this style from the next `draw` on; a card takes the place of them all."""
         palette = style.theme.palette
+        self._palette = palette
         self._background = colour(palette.background)
-        self._surface = colour(palette.surface)
-        self._accent = colour(palette.speaking)
         self._labels = style.tiles.labels
         _fill(self._views, self._background)
         self._cells = tuple(self._cell(tile) for tile in tiles) if style.card is None else ()
         if style.card is not None:
-            _centre(self._views, caption(style.card.title, max(10, self._size.height // 28), self._size.width))
+            _centre(self._views, caption(style.card.title, max(10, self._size.height // 28), self._size.width, palette))
 
     def speaking(self, peers: Collection[str]) -> None:
         """Mark the tiles of the peers who are talking from the next `draw` on."""
@@ -77,7 +76,7 @@ class Compositor:
     def _cell(self, tile: Tile) -> _Cell:
         box = tile.box
         views = crop(self._views, box.x, box.y, box.width, box.height)
-        return _Cell(tile, views, self._background, self._surface, self._accent, labelled=self._labels)
+        return _Cell(tile, views, self._palette, labelled=self._labels)
 
 
 class _Cell:
@@ -87,9 +86,7 @@ class _Cell:
         self,
         tile: Tile,
         views: tuple[Plane, ...],
-        background: Colour,
-        surface: Colour,
-        accent: Colour,
+        palette: Palette,
         *,
         labelled: bool,
     ) -> None:
@@ -98,9 +95,10 @@ class _Cell:
         self.speaks = False
         self.fresh = False
         self._views = views
-        self._background = background
-        self._surface = surface
-        self._accent = accent
+        self._palette = palette
+        self._background = colour(palette.background)
+        self._surface = colour(palette.surface)
+        self._accent = colour(palette.speaking)
         self._labelled = labelled
         self._label: tuple[Overlay, tuple[Plane, ...]] | None = None
         self._label_ready = False
@@ -123,9 +121,9 @@ class _Cell:
         _fill(self._views, self._surface)
         if self.tile.peer:
             diameter = round(min(box.width, box.height) * 0.42)
-            _centre(self._views, initials_disc(self.tile.label, self.tile.peer, diameter))
+            _centre(self._views, portrait(self.tile.label, self.tile.peer, diameter))
         else:
-            _centre(self._views, caption(self.tile.label, max(8, box.height // 7), box.width))
+            _centre(self._views, caption(self.tile.label, max(8, box.height // 7), box.width, self._palette))
 
     def _ready_label(self) -> tuple[Overlay, tuple[Plane, ...]] | None:
         if not self._label_ready:
@@ -134,7 +132,9 @@ class _Cell:
             if self.tile.peer and box.width >= _LEAST_LABELLED.width and box.height >= _LEAST_LABELLED.height:
                 height = min(44, max(18, round(box.height * 0.085))) & ~1
                 inset = (height // 3) & ~1
-                overlay = name_label(self.tile.label, height, box.width - 2 * inset, muted=self.tile.muted)
+                overlay = name_label(
+                    self.tile.label, height, box.width - 2 * inset, palette=self._palette, muted=self.tile.muted
+                )
                 if overlay is not None:
                     y = box.height - inset - overlay.height
                     place = crop(self._views, inset, y, overlay.width, overlay.height)

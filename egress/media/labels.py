@@ -10,16 +10,16 @@ from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from egress.media.overlay import Overlay
+from egress.media.scene import Portrait
+from egress.model.look import Palette
 
 RGB = tuple[int, int, int]
 
 _FINE = 4
-_PILL = (0, 0, 0, 150)
 _INK = (255, 255, 255, 255)
-_QUIET = (170, 178, 186, 255)
 _MUTED = (255, 107, 107, 255)
 _ELLIPSIS = "…"
 
@@ -38,29 +38,47 @@ def initials(name: str) -> str:
     return "".join(word[0].upper()[0] for word in chosen) or "?"
 
 
-@lru_cache(maxsize=256)
-def name_label(text: str, height: int, widest: int, *, muted: bool) -> Overlay | None:
-    """A name on a dark pill of the given height, ellipsised to `widest`; None where nothing legible would fit."""
+@lru_cache(maxsize=512)
+def name_label(
+    text: str,
+    height: int,
+    widest: int,
+    *,
+    palette: Palette,
+    accent: str | None = None,
+    muted: bool = False,
+    camera_off: bool = False,
+    lost: bool = False,
+    marks: bool = True,
+) -> Overlay | None:
+    """A name on a pill of the given height, ellipsised to `widest`; None where nothing legible would fit."""
     height &= ~1
     font = _font(max(6, round(height * 0.56)))
     padding = height // 2
-    mark = height if muted else 0
+    mark = height if muted and marks else 0
     room = widest - 2 * padding - mark
     fitted = _fitted(_shown(text), font, room)
     if room < height or not fitted:
         return None
     width = (int(font.getlength(fitted)) + 2 * padding + mark + 1) & ~1
-    image = _rounded(width, height, _PILL)
+    image = _rounded(width, height, (*ImageColor.getrgb(palette.label)[:3], 150))
     draw = ImageDraw.Draw(image)
-    if muted:
+    if mark:
         image.alpha_composite(_muted_mark(height), (padding // 2, 0))
-    draw.text((padding + mark - (padding // 3 if muted else 0), height // 2), fitted, _INK, font, anchor="lm")
+    at = (padding + mark - (padding // 3 if mark else 0), height // 2)
+    draw.text(at, fitted, palette.label_text, font, anchor="lm")
     return _overlay(image)
 
 
+def portrait(
+    name: str, key: str, diameter: int, *, accent: str | None = None, image: Portrait | None = None
+) -> Overlay:
+    """What stands for a peer without a picture: a disc with its initials, or its avatar cut to a disc."""
+    return _initials_disc(name, key, diameter)
+
+
 @lru_cache(maxsize=256)
-def initials_disc(name: str, key: str, diameter: int) -> Overlay:
-    """A disc in the peer's colour with the initials of its name."""
+def _initials_disc(name: str, key: str, diameter: int) -> Overlay:
     diameter = max(2, diameter & ~1)
     image = _rounded(diameter, diameter, (*stable_colour(key), 255))
     font = _font(max(6, round(diameter * 0.4)))
@@ -69,7 +87,7 @@ def initials_disc(name: str, key: str, diameter: int) -> Overlay:
 
 
 @lru_cache(maxsize=64)
-def caption(text: str, size: int, widest: int) -> Overlay | None:
+def caption(text: str, size: int, widest: int, palette: Palette) -> Overlay | None:
     """One quiet line of text without a background, ellipsised to `widest`; None where nothing would fit."""
     font = _font(max(6, size))
     fitted = _fitted(text, font, widest - 4)
@@ -77,7 +95,7 @@ def caption(text: str, size: int, widest: int) -> Overlay | None:
         return None
     width, height = (int(font.getlength(fitted)) + 5) & ~1, (round(size * 1.5) + 1) & ~1
     image = Image.new("RGBA", (width, height))
-    ImageDraw.Draw(image).text((width / 2, height / 2), fitted, _QUIET, font, anchor="mm")
+    ImageDraw.Draw(image).text((width / 2, height / 2), fitted, palette.quiet, font, anchor="mm")
     return _overlay(image)
 
 

@@ -7,9 +7,12 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from egress.media.labels import caption, initials, initials_disc, name_label, stable_colour
+from egress.media.labels import caption, initials, name_label, portrait, stable_colour
 from egress.media.overlay import Overlay, crop
 from egress.media.planes import Plane
+from egress.model.look import PALETTES
+
+DARK = PALETTES["dark"]
 
 
 def grey(width: int, height: int, luma: int = 100) -> tuple[Plane, ...]:
@@ -44,7 +47,7 @@ def test_initials(name: str, expected: str) -> None:
 
 
 def test_a_long_name_is_cut_to_the_tile_and_a_short_one_is_not() -> None:
-    short, long = name_label("Ada", 20, 400, muted=False), name_label("Ada " * 100, 20, 400, muted=False)
+    short, long = name_label("Ada", 20, 400, palette=DARK), name_label("Ada " * 100, 20, 400, palette=DARK)
     assert short is not None and long is not None
     assert short.width < 80
     assert 300 < long.width <= 400
@@ -52,26 +55,26 @@ def test_a_long_name_is_cut_to_the_tile_and_a_short_one_is_not() -> None:
 
 
 def test_a_muted_peer_has_a_mark_beside_its_name() -> None:
-    heard, muted = name_label("Ada", 20, 400, muted=False), name_label("Ada", 20, 400, muted=True)
+    heard, muted = name_label("Ada", 20, 400, palette=DARK), name_label("Ada", 20, 400, palette=DARK, muted=True)
     assert heard is not None and muted is not None
     assert muted.width > heard.width
 
 
 @pytest.mark.parametrize("name", ["", " \n\t", "\x00\x07", "\ufe0f\U0001f9ea"])
 def test_a_name_with_nothing_to_show_has_no_label(name: str) -> None:
-    assert name_label(name, 20, 400, muted=False) is None
+    assert name_label(name, 20, 400, palette=DARK) is None
 
 
 def test_no_label_where_nothing_legible_would_fit() -> None:
-    assert name_label("Ada", 20, 30, muted=True) is None
-    assert caption("Waiting", 30, 10) is None
+    assert name_label("Ada", 20, 30, palette=DARK, muted=True) is None
+    assert caption("Waiting", 30, 10, DARK) is None
 
 
 @pytest.mark.parametrize("name", ["محمد علي", "Ωμέγα", "Ю́рий", "王小明", "a" * 5000, "line\none", "\u202eevil"])
 def test_names_of_every_kind_are_drawn(name: str) -> None:
-    label = name_label(name, 22, 500, muted=False)
+    label = name_label(name, 22, 500, palette=DARK)
     assert label is not None and label.width <= 500
-    initials_disc(name, "key", 100).blend(grey(100, 100))
+    portrait(name, "key", 100).blend(grey(100, 100))
 
 
 def test_colours_of_peers_are_stable_and_dark_enough_for_white_letters() -> None:
