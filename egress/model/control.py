@@ -1,0 +1,238 @@
+"""What may be said to a running job: commands, one JSON line each, and the event that answers every one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from egress.model.errors import RequestError
+from egress.model.look import AnyLayout, AnyOverlay, AnyTheme, Document, TilesDoc
+from egress.model.problems import Problem, did_you_mean, one_of, path_text, refuse, shown
+
+LONGEST = 64 << 10
+"""Bytes one command may have."""
+
+_Peers = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=200)], ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1, max_length=49, description="Ids or names of peers."),
+]
+_Layout = Annotated[AnyLayout, BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value)]
+
+
+def _own_name(value: Any) -> str | int | None:
+    if value is None or (isinstance(value, str) and len(value) <= 64):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
+        return value
+    raise ValueError("must be a whole number, or text of at most 64 characters")
+
+
+class Command(Document):
+    """What every command says; `id` is the sender's own name for it, and comes back with the answer."""
+
+    command: str = Field(description="What to do.")
+    id: Annotated[Any, BeforeValidator(_own_name)] = Field(None, description="Echoed in the answer.")
+
+
+class Stop(Command):
+    """End the job."""
+
+    command: Literal["stop"] = "stop"
+    reason: str = Field("asked to stop", min_length=1, max_length=200, description="Why, for the manifest.")
+
+
+class SetLayout(Command):
+    """Arrange peers by another layout: a document as in a pipeline, or only its kind."""
+
+    command: Literal["layout"] = "layout"
+    layout: _Layout = Field(description="As in a pipeline, or the name of a layout.")
+
+
+class SetTheme(Command):
+    """Take other colours."""
+
+    command: Literal["theme"] = "theme"
+    theme: AnyTheme = Field(description="As in a pipeline: dark, light, or colours of your own.")
+
+
+class SetTiles(Command):
+    """Have tiles look otherwise."""
+
+    command: Literal["tiles"] = "tiles"
+    tiles: TilesDoc = Field(description="As in a pipeline.")
+
+
+class SetOverlays(Command):
+    """Replace all overlays."""
+
+    command: Literal["overlays"] = "overlays"
+    overlays: tuple[AnyOverlay, ...] = Field(max_length=16, description="As in a pipeline; [] for none.")
+
+
+class SetOverlay(Command):
+    """Add one overlay, or replace the one of the same id."""
+
+    command: Literal["overlay"] = "overlay"
+    overlay: AnyOverlay = Field(description="As in a pipeline, with an id.")
+
+
+class RemoveOverlay(Command):
+    """Take one overlay away."""
+
+    command: Literal["remove-overlay"] = "remove-overlay"
+    overlay: str = Field(description="Its id.")
+
+
+class SetTitle(Command):
+    """Say the title: the text of the title overlay, which is added when there is none; empty takes it away."""
+
+    command: Literal["title"] = "title"
+    text: str = Field(max_length=200, description="The title.")
+
+
+class Pin(Command):
+    """Have these peers large, in this order, and nobody else pinned."""
+
+    command: Literal["pin"] = "pin"
+    peers: _Peers
+
+
+class Unpin(Command):
+    """Have nobody pinned."""
+
+    command: Literal["unpin"] = "unpin"
+
+
+class Hide(Command):
+    """Neither show nor hear these peers."""
+
+    command: Literal["hide"] = "hide"
+    peers: _Peers
+
+
+class Show(Command):
+    """Show and hear these peers again."""
+
+    command: Literal["show"] = "show"
+    peers: _Peers
+
+
+class Pause(Command):
+    """Leave out of the recording what follows; who watches live sees a card."""
+
+    command: Literal["pause"] = "pause"
+
+
+class Resume(Command):
+    """End a pause."""
+
+    command: Literal["resume"] = "resume"
+
+
+class MarkNow(Command):
+    """Set a chapter, and a date range of the live stream, here."""
+
+    command: Literal["mark"] = "mark"
+    text: str = Field(min_length=1, max_length=120, description="What happens.")
+
+
+COMMANDS: dict[str, type[Command]] = {
+    str(made.model_fields["command"].default): made
+    for made in (
+        Stop, SetLayout, SetTheme, SetTiles, SetOverlays, SetOverlay, RemoveOverlay, SetTitle, Pin, Unpin, Hide, Show,
+        Pause, Resume, MarkNow,
+    )
+}  # fmt: skip
+"""Every command by its name."""
+
+
+def parse(line: str | bytes) -> Command:
+    """The command in a line of JSON; raises RequestError naming every field that is wrong, and the fix."""
+    size = len(line.encode() if isinstance(line, str) else line)
+    if size > LONGEST:
+        raise _refuse("", f"{size} bytes are too many for a command; at most {LONGEST}")
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _refuse("", 'is not JSON; write one object a line, like {"command": "pause"}') from None
+    if not isinstance(document, dict):
+        raise _refuse("", f'{shown(document)} is not an object; write one, like {{"command": "pause"}}')
+    return read(document)
+
+
+def read(document: Mapping[str, Any]) -> Command:
+    """The command that plain data is; raises RequestError as `parse` does."""
+    name = document.get("command")
+    if name is None:
+        raise _refuse("command", f"is required: one of {one_of(COMMANDS)}")
+    made = COMMANDS.get(name) if isinstance(name, str) else None
+    if made is None:
+        guess = did_you_mean(name, COMMANDS) if isinstance(name, str) else ""
+        raise _refuse("command", f"unknown command {shown(name)}{guess}; known: {one_of(COMMANDS)}")
+    try:
+        return made.model_validate(document)
+    except ValidationError as error:
+        raise refuse(name, [_problem(made, detail) for detail in error.errors(include_url=False)]) from None
+
+
+def echo(line: str | bytes) -> tuple[str | int | None, str | None]:
+    """(id, name) of a command that was refused, as far as they can be told: for its answer."""
+    if len(line) > LONGEST:
+        return None, None
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, None
+    if not isinstance(document, dict):
+        return None, None
+    said, name = document.get("id"), document.get("command")
+    try:
+        said = _own_name(said)
+    except ValueError:
+        said = None
+    return said, name[:64] if isinstance(name, str) else None
+
+
+def answer(
+    command: tuple[str | int | None, str | None] | Command,
+    *,
+    error: RequestError | None = None,
+    message: str = "",
+    **details: Any,
+) -> dict[str, Any]:
+    """The event that answers a command: `ok`, and when not, `problems` of (field, what is wrong and the fix)."""
+    said, name = (command.id, command.command) if isinstance(command, Command) else command
+    if error is not None:
+        message = error.message
+        details = {"problems": [{"field": field, "message": text} for field, text in error.problems], **details}
+    return {"type": "control", "id": said, "command": name, "ok": error is None, "message": message, "details": details}
+
+
+def _refuse(field: str, message: str) -> RequestError:
+    return RequestError(f"{field}: {message}" if field else f"a command {message}", ((field, message),))
+
+
+def _problem(made: type[Command], detail: ErrorDetails) -> Problem:
+    location = _location(detail["loc"])
+    path, kind, value = path_text(location), detail["type"], detail.get("input")
+    if kind == "missing":
+        about = made.model_fields[str(location[0])].description if len(location) == 1 else None
+        return Problem(path, f"is required: {about}" if about else "is required")
+    if kind == "extra_forbidden":
+        known = tuple(made.model_fields)
+        guess = f"{did_you_mean(path, known)}; known: {one_of(known)}"
+        return Problem(path, f"unknown key{guess}" if len(location) == 1 else "unknown key; remove it")
+    text = detail["msg"].removeprefix("Value error, ")
+    _, should, rule = text.partition(" should ")
+    return Problem(path, f"{shown(value)} should {rule}" if should else text)
+
+
+def _location(found: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Where the field is in the command: pydantic's location without the tags of layouts and overlays."""
+    tag = {"layout": 1, "overlay": 1, "overlays": 2}.get(str(found[0]), len(found)) if found else 0
+    return tuple(step for number, step in enumerate(found) if number != tag or number == len(found) - 1)
