@@ -40,6 +40,7 @@ class World:
 
     plan: Plan
     unselected: frozenset[str] = frozenset()
+    unjudged: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def everyone(
@@ -100,6 +101,10 @@ class World:
         """The pipeline takes only these roles: the others must not appear at all."""
         return replace(self, unselected=frozenset({"host", "guest"} - set(roles)))
 
+    def unsure(self, start: float, end: float) -> World:
+        """Between these seconds anything may be seen and heard, or nothing: when exactly is not for the plan to say."""
+        return replace(self, unjudged=(*self.unjudged, (start, end)))
+
     def spans(self, who: int, kind: Kind) -> tuple[tuple[float, float, float], ...]:
         """When a participant sends a kind: (from, until, seconds of grace at the beginning)."""
         part = self.part(who)
@@ -124,6 +129,8 @@ class World:
 
     def expect(self, who: int, kind: Kind, second: int) -> Expect:
         """What must become of the flash or beep on this second of the plan."""
+        if any(start <= second <= end for start, end in self.unjudged):
+            return Expect.OPTIONAL
         for since, until, grace in self.spans(who, kind):
             if since + grace <= second and second + _EVENT <= until:
                 return Expect.REQUIRED
