@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import av
@@ -36,8 +37,10 @@ class Compositor:
     All methods are called on one thread. `painted` counts the pictures copied onto the canvas.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, started: datetime = datetime.fromtimestamp(0, UTC)) -> None:
+        """`started` is the wall time of session time 0, for clocks."""
         self.painted = 0
+        self._started = started
         self._size = size
         self._canvas = av.VideoFrame(size.width, size.height, "yuv420p")
         tag(self._canvas)

@@ -75,7 +75,7 @@ class Programme:
         self._video: VideoEncoder | None = None
         self._fps = pipeline.video.fps if pipeline.video else None
         if pipeline.video is not None:
-            self._compositor = Compositor(pipeline.video.size)
+            self._compositor = Compositor(pipeline.video.size, clock.wall)
             self._video = VideoEncoder(pipeline.video, on_packet, on_error=on_error)
         self._mixer = Mixer(pipeline.audio.channels)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
