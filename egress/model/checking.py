@@ -4,44 +4,72 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from egress.model import registry, rules
+from egress.model import rules
 from egress.model.document import Document, parse
-from egress.model.pipeline import HlsDoc, Mp4Doc, OtherSinkDoc, Pipeline, RtmpDoc
-from egress.model.problems import Problem, did_you_mean, one_of, path_text, refuse, shown
+from egress.model.look import Palette
+from egress.model.pipeline import Pipeline
+from egress.model.problems import Problem, path_text, refuse
+from egress.model.shape import KEY, spot
+from egress.model.wording import COLOUR, problem
 
-_SINKS: Mapping[str, type[BaseModel]] = {"mp4": Mp4Doc, "hls": HlsDoc, "rtmp": RtmpDoc, "other": OtherSinkDoc}
-_ROOM = "a pipeline says how, not where: give the room when the job starts (egress record ROOM) and remove this"
-_FORMS = {
-    "name": "must be lower-case letters, digits and dashes, at most 63, like live-hls",
-    "layout.background": "must be a colour like #101418",
-}
+PARTS = ("select", "layout", "tiles", "theme", "overlays", "cards", "roles")
+"""What may be changed by itself, also while a job runs."""
+
+_ROUNDS = 4
+"""How often what cannot be read is taken out: a kind that is wrong hides what is wrong with its fields."""
 
 
 def read(text: str | bytes, name: str) -> Pipeline:
     """The pipeline a YAML text describes; raises RequestError with every problem. `name` is for its messages."""
     document = parse(text, name)
     pipeline, problems = examine(document.data)
+    problems = (*problems, *_swallowed(document.data))
     if pipeline is None or problems:
-        raise refuse(name, [_with_line(problem, document) for problem in problems])
+        raise refuse(name, [_with_line(found, document) for found in problems])
     return pipeline
 
 
 def examine(data: Mapping[str, Any]) -> tuple[Pipeline | None, tuple[Problem, ...]]:
     """The pipeline that plain data describes (None when it describes none), and all problems with it."""
+    pipeline, findings = _examine(data)
+    return pipeline, tuple(dict.fromkeys(finding.problem for finding in findings))
+
+
+def examine_part(name: str, data: Any, pipeline: Pipeline) -> tuple[Any, tuple[Problem, ...]]:
+    """One part (of PARTS) that plain data describes, in place of the pipeline's own, and all problems with it.
+
+    The value is what the field of the pipeline may become, like `ThemeDoc` for `theme` or a tuple for `overlays`; it
+    is None when there are problems. Paths begin with the part (`overlays[0].text`), or with another one the new part
+    does not go with. Pictures and placeholders are as the author wrote them: look_images and look_texts resolve them.
+    """
+    if name not in PARTS:
+        raise ValueError(f"{name!r} is none of {PARTS}")
+    whole = pipeline.model_dump(mode="json", exclude={"sinks", name})
+    # Where the sinks of a running job write is resolved already, and nothing of the picture depends on it.
+    changed, findings = _examine({**whole, "sinks": [_SINK], name: data})
+    problems = tuple(
+        dict.fromkeys(
+            finding.problem
+            for finding in findings
+            if any(_touches(path, name) for path in (finding.problem.path, *finding.reads))
+        )
+    )
+    return (None if problems or changed is None else getattr(changed, name)), problems
+
+
+def _examine(data: Mapping[str, Any]) -> tuple[Pipeline | None, tuple[rules.Finding, ...]]:
     try:
         pipeline = Pipeline.model_validate(data)
     except ValidationError as error:
         details = _own(error.errors(include_url=False))
-        found = [_problem(detail, data) for detail in details]
-        broken = {path_text(_location(detail)) for detail in details}
-        found.extend(_beyond(data, details, broken))
-        return None, tuple(dict.fromkeys(found))
-    return pipeline, tuple(finding.problem for finding in rules.check(pipeline))
+        found = [rules.Finding(problem(detail)) for detail in details]
+        return None, (*found, *_beyond(data, details))
+    return pipeline, rules.check(pipeline)
 
 
 def _own(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
@@ -54,133 +82,102 @@ def _own(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     ]
 
 
-def _beyond(data: Mapping[str, Any], details: Sequence[ErrorDetails], broken: set[str]) -> list[Problem]:
+def _beyond(data: Mapping[str, Any], details: Sequence[ErrorDetails]) -> list[rules.Finding]:
     """What the rules say about the fields that could be read, unread ones left at their defaults."""
     mended = copy.deepcopy(dict(data))
-    for detail in sorted(details, key=lambda d: len(d["loc"]), reverse=True):
-        _mend(mended, _location(detail), detail["type"])
-    try:
-        pipeline = Pipeline.model_validate(mended)
-    except ValidationError:
-        return []
-    return [
-        finding.problem
-        for finding in rules.check(pipeline)
-        if not any(_touches(path, lost) for path in (finding.problem.path, *finding.reads) for lost in broken)
-    ]
+    broken: set[str] = set()
+    for _ in range(_ROUNDS):
+        broken |= {path_text(spot(detail["loc"]).path) for detail in details}
+        for detail in sorted(details, key=lambda d: len(d["loc"]), reverse=True):
+            _mend(mended, detail)
+        try:
+            pipeline = Pipeline.model_validate(mended)
+        except ValidationError as error:
+            details = _own(error.errors(include_url=False))
+            continue
+        return [
+            finding
+            for finding in rules.check(pipeline)
+            if not any(_touches(path, lost) for path in (finding.problem.path, *finding.reads) for lost in broken)
+        ]
+    return []
 
 
 def _touches(path: str, lost: str) -> bool:
     return path == lost or path.startswith((f"{lost}.", f"{lost}["))
 
 
-_STAND_INS = {"name": "unnamed", "kind": "mp4", "to": "unnamed.mp4"}
+_SINK = {"kind": "mp4", "to": "unnamed.mp4"}
+_BOX = {"x": 0, "y": 0, "width": 1, "height": 1}
+_ITEMS: Mapping[str, Any] = {
+    "sinks": _SINK,
+    "boxes": _BOX,
+    "overlays": {"kind": "watermark", "text": "unnamed"},
+    "sources": "camera",
+}
+"""What stands for an item of a list that cannot be read; else a word."""
+
+_STAND_INS: Mapping[str, Any] = {
+    **_BOX,
+    "name": "unnamed",
+    "kind": "mp4",
+    "to": "unnamed.mp4",
+    "text": "unnamed",
+    "title": "unnamed",
+    "image": "unnamed.png",
+    "boxes": [_BOX],
+    "sinks": [_SINK],
+}
+"""What stands for a required field that cannot be read."""
 
 
-def _mend(data: Any, location: Sequence[str | int], kind: str) -> None:
+def _mend(data: Any, detail: ErrorDetails) -> None:
     """Take an unreadable field out, or put a stand-in where one is required."""
-    *parents, last = location or ("",)
+    place = spot(detail["loc"])
+    *parents, last = place.path or ("",)
     for step in parents:
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
             return
     if isinstance(data, list) and isinstance(last, int) and last < len(data):
-        data[last] = {"kind": "mp4", "to": f"unnamed-{last}.mp4"} if "sinks" in parents else "unnamed"
-    elif isinstance(data, dict):
-        if last == "sinks":
-            data[last] = [{"kind": "mp4", "to": "unnamed.mp4"}]
-        elif last in _STAND_INS and kind != "extra_forbidden":
-            data[last] = _STAND_INS[str(last)]
-        else:
-            data.pop(last, None)
+        data[last] = copy.deepcopy(_ITEMS.get(str(parents[-1]), "unnamed"))
+    elif not isinstance(data, dict):
+        return
+    elif detail["loc"][-1] == KEY:
+        data.pop(detail["loc"][-2], None)
+    elif _is_required(detail):
+        data[last] = copy.deepcopy(_STAND_INS.get(str(last), "unnamed"))
+    else:
+        data.pop(last, None)
 
 
-def _location(detail: ErrorDetails) -> tuple[str | int, ...]:
-    """Where the error is in the document: pydantic's location without the tag of the sink's kind."""
-    location = detail["loc"]
-    if len(location) > 2 and location[0] == "sinks" and location[2] in _SINKS:
-        return (*location[:2], *location[3:])
-    return location
+def _is_required(detail: ErrorDetails) -> bool:
+    parent = spot(detail["loc"][:-1]).model
+    field = parent.model_fields.get(str(detail["loc"][-1])) if parent else None
+    return field is not None and field.is_required()
 
 
-def _problem(detail: ErrorDetails, data: Mapping[str, Any]) -> Problem:
-    location = _location(detail)
-    path = path_text(location)
-    kind, value, context = detail["type"], detail.get("input"), detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        return Problem(path, _unknown_key(detail["loc"]))
-    if kind == "missing":
-        return Problem(path, _missing(location))
-    if path in _FORMS and kind in ("string_pattern_mismatch", "string_type"):
-        return Problem(path, f"{shown(value)} {_FORMS[path]}")
-    return Problem(path, _message(kind, value, context, detail))
+def _swallowed(data: Mapping[str, Any]) -> list[Problem]:
+    """Colours written without quotes: YAML takes what follows the # for a comment, and the field for empty."""
+    places: list[tuple[tuple[str, ...], Any, tuple[str, ...]]]
+    places = [(("theme",), data.get("theme"), tuple(Palette.__dataclass_fields__))]
+    places += [(("roles", str(name)), role, ("accent",)) for name, role in _items(data.get("roles"))]
+    return [
+        Problem(path_text((*path, name)), f"is empty, for YAML takes an unquoted # for a comment; it {COLOUR}")
+        for path, part, names in places
+        for name, value in _items(part)
+        if name in names and value is None
+    ]
 
 
-def _message(kind: str, value: Any, context: Mapping[str, Any], detail: ErrorDetails) -> str:
-    model = _model_at(detail["loc"])
-    match kind:
-        case "model_type" | "model_attributes_type" | "dict_type":
-            keys = f" with keys {one_of(model.model_fields)}" if model else ""
-            return f"{shown(value)} must be a mapping{keys}"
-        case "literal_error":
-            return f"{shown(value)} must be {str(context.get('expected', '')).replace(chr(39), '')}"
-        case "greater_than_equal":
-            return f"{shown(value)} is too small; use {context['ge']} or more"
-        case "less_than_equal":
-            return f"{shown(value)} is too big; use {context['le']} or less"
-        case "int_type" | "int_parsing" | "int_from_float":
-            return f"{shown(value)} must be a whole number"
-        case "bool_type" | "bool_parsing":
-            return f"{shown(value)} must be true or false"
-        case "string_type":
-            return f"{shown(value)} must be text; put it in quotes"
-        case "tuple_type" | "list_type":
-            return f"{shown(value)} must be a list: [one, another]"
-        case "string_too_short" | "too_short":
-            return "is empty; give at least one"
-        case "string_too_long":
-            return f"is too long; at most {context['max_length']} characters"
-    text = detail["msg"].removeprefix("Value error, ")
-    return text if len(text) <= 300 else f"{shown(value)} is not what belongs here"
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
-def _missing(location: Sequence[str | int]) -> str:
-    match location[-1]:
-        case "kind":
-            return f"is required: one of {one_of(registry.names('sinks'))}"
-        case "to":
-            return "is required: where this sink writes, like recordings/{room}.mp4"
-        case "sinks":
-            return "is required: at least one output, like - {kind: mp4, to: 'recordings/{room}.mp4'}"
-        case "name":
-            return "is required: what this pipeline is called, like live-hls"
-    return "is required"
-
-
-def _unknown_key(location: Sequence[str | int]) -> str:
-    key = str(location[-1])
-    if len(location) == 1 and key in ("room", "url", "room_url", "address"):
-        return _ROOM
-    model = _model_at(location[:-1])
-    known = tuple(model.model_fields) if model else ()
-    return f"unknown key{did_you_mean(key, known)}; known: {one_of(known)}"
-
-
-def _model_at(location: Sequence[str | int]) -> type[BaseModel] | None:
-    """The model that describes the mapping at pydantic's location."""
-    if not location:
-        return Pipeline
-    if location[0] == "sinks":
-        return _SINKS.get(str(location[2])) if len(location) == 3 else None
-    field = Pipeline.model_fields.get(str(location[0])) if len(location) == 1 else None
-    choices = (field.annotation, *get_args(field.annotation)) if field else ()
-    return next((c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)), None)
-
-
-def _with_line(problem: Problem, document: Document) -> Problem:
+def _with_line(found: Problem, document: Document) -> Problem:
     """The problem with the line of its field, or of the mapping the field is missing from."""
-    path = problem.path
+    path = found.path
     while path and path not in document.lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return Problem(problem.path, f"{problem.message} (line {document.lines.get(path, 1)})")
+    return Problem(found.path, f"{found.message} (line {document.lines.get(path, 1)})")

@@ -46,7 +46,7 @@ class _WithStrip(LayoutDoc):
     strip: Literal["auto", "side", "bottom", "none"] = Field(
         "auto", description="Where the others are: auto is side on wide canvases, bottom on tall ones."
     )
-    share: Share = Field(0.22, le=0.5, description="How much of the canvas the strip takes.")
+    share: float = Field(0.22, ge=0.05, le=0.5, description="How much of the canvas the strip takes.")
 
 
 class SpeakerDoc(_WithStrip):
@@ -68,7 +68,7 @@ class PipDoc(LayoutDoc):
 
     kind: Literal["pip"] = Field(description="This kind of layout.")
     corner: Corner = Field("bottom-right", description="Where the inset is.")
-    share: Share = Field(0.25, le=0.5, description="Width of the inset as a part of the canvas's shorter way.")
+    share: float = Field(0.25, ge=0.05, le=0.5, description="Width of the inset as a part of the canvas's shorter way.")
 
 
 class SpotlightDoc(_WithStrip):
@@ -124,12 +124,9 @@ LAYOUTS: dict[str, type[LayoutDoc]] = {
 """The document of each of our layouts."""
 
 
-def _tag(known: Any, default: str = "other") -> Any:
-    def kind(value: Any) -> str:
-        said = value.get("kind", "grid") if isinstance(value, dict) else getattr(value, "kind", None)
-        return str(said) if said in known else default
-
-    return kind
+def _layout_kind(value: Any) -> str:
+    kind = value.get("kind", "grid") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) and kind in LAYOUTS else "other"
 
 
 AnyLayout = Annotated[
@@ -141,7 +138,7 @@ AnyLayout = Annotated[
     | Annotated[ColumnsDoc, Tag("columns")]
     | Annotated[CustomDoc, Tag("custom")]
     | Annotated[OtherLayoutDoc, Tag("other")],
-    Discriminator(_tag(LAYOUTS)),
+    Discriminator(_layout_kind),
 ]
 
 
@@ -242,7 +239,7 @@ class ImageOverlay(OverlayDoc):
     kind: Literal["image"] = Field(description="This kind of overlay.")
     image: str = Field(min_length=1, description="A PNG, JPEG or WebP file, beside the pipeline or in the assets.")
     place: Place = Field("top-right", description="Where on the canvas.")
-    width: Share = Field(0.12, description="Width as a part of the canvas's.")
+    width: float = Field(0.12, ge=0.01, le=1, description="Width as a part of the canvas's.")
     margin: int = Field(24, ge=0, le=400, description="Pixels to the canvas's edges.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from egress.model import registry
+from egress.model.look import LAYOUTS
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
 from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc, Video
 from egress.model.problems import Problem, did_you_mean, one_of, shown
@@ -49,7 +50,7 @@ def _found(path: str, message: str, *reads: str) -> Finding:
 
 
 def _layout(p: Pipeline) -> Iterator[Finding]:
-    known = registry.names("layouts")
+    known = {*LAYOUTS, *registry.names("layouts")}
     if p.layout.kind not in known:
         hint = did_you_mean(p.layout.kind, known)
         yield _found("layout.kind", f"unknown layout {shown(p.layout.kind)}{hint}; known: {one_of(known)}")
