@@ -111,7 +111,7 @@ class H264Assembler(VideoAssembler):
     def _remember(self, nal: bytes) -> bool:
         kind = nal[0] & 0x1F if nal else 0
         sets = self._sps if kind == _SPS else self._pps
-        number = _golomb(nal[4:12] if kind == _SPS else nal[1:9], 0)[0]
+        number = golomb(nal[4:12] if kind == _SPS else nal[1:9], 0)[0]
         if kind not in (_SPS, _PPS) or number is None or (number not in sets and len(sets) >= _MOST_SETS):
             return False
         sets[number] = nal
@@ -136,7 +136,7 @@ class H264Assembler(VideoAssembler):
         return data, key, not self._gap
 
 
-def _golomb(data: bytes, pos: int) -> tuple[int | None, int]:
+def golomb(data: bytes, pos: int) -> tuple[int | None, int]:
     """The Exp-Golomb number at bit `pos` and the bit after it; (None, pos) when data ends before it does."""
     zeros = 0
     bits = 8 * len(data)
@@ -155,5 +155,5 @@ def _golomb(data: bytes, pos: int) -> tuple[int | None, int]:
 def _slice_type(nal: bytes) -> int | None:
     """slice_type of a slice NAL unit (ITU-T H.264 7.3.3); None when it is cut short."""
     head = nal[1:16]
-    _, pos = _golomb(head, 0)
-    return _golomb(head, pos)[0]
+    _, pos = golomb(head, 0)
+    return golomb(head, pos)[0]

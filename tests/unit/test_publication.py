@@ -8,10 +8,11 @@ from egress.model.clock import monotonic
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND, SECOND
 from egress.model.room import Peer, PeerJoined, PeerLeft, RoomEvent, TrackPublished
-from egress.rooms import local, publication
+from egress.rooms import livetrack, local
 from egress.rooms.base import Identity, RoomURL
 from egress.rooms.local import LocalConnector, LocalSession
-from egress.rooms.publication import LiveTrack, Names, Publication
+from egress.rooms.livetrack import LiveTrack
+from egress.rooms.publication import Names, Publication
 from egress.rooms.whip import Visitor
 from tests.unit.test_sdp import GOOD
 
@@ -158,8 +159,8 @@ async def test_tracks_get_ids_that_never_come_again_and_a_second_video_is_a_scre
 
 
 def test_bounds_on_silence_leave_room_for_the_scenarios() -> None:
-    assert publication.VIDEO_PAUSE < 300 * MILLISECOND
-    assert publication.AUDIO_PAUSE > 400 * MILLISECOND
+    assert livetrack.VIDEO_PAUSE < 300 * MILLISECOND
+    assert livetrack.AUDIO_PAUSE > 400 * MILLISECOND
 
 
 async def test_a_room_that_cannot_be_reached_by_http_is_refused_before_it_opens() -> None:
