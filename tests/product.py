@@ -14,7 +14,7 @@ import numpy as np
 from egress.demo.clip import RATE, beeps
 from egress.demo.people import person
 from egress.demo.picture import Artist, planes
-from egress.layouts.grid import arrange
+from egress.layouts.geometry import arrange
 from egress.model.media import Size
 
 

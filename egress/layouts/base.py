@@ -34,7 +34,7 @@ class Tile:
     `track` is the video track shown, None for a placeholder; `audio` the peer's sound that belongs to it. A tile
     with an empty `peer` stands for peers that found no place, and says how many in its `label`. `muted`: nothing
     can be heard from this peer. `camera_off`: it has no picture to show, or has paused it. `lost`: the room cannot be
-    reached, so nobody knows. `floats`: it lies above tiles that come before it.
+    reached, so nobody knows. `floats`: it lies above tiles that come before it. `screen`: it shows a shared screen.
     """
 
     peer: str
@@ -48,6 +48,7 @@ class Tile:
     camera_off: bool = False
     lost: bool = False
     floats: bool = False
+    screen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ class View:
 
 
 class Layout(Protocol):
-    """What every registered layout is: pure, the same arguments give the same tiles."""
+    """What every registered layout is: pure, the same arguments give the same tiles.
+
+    `doc` is the document of the layout's own kind. Whoever is most important comes first. `camera_off` and `lost` of
+    its tiles are filled in by whoever calls it (egress.layouts.arranging).
+    """
 
     def __call__(self, view: View, canvas: Size, doc: LayoutDoc) -> tuple[Tile, ...]:
         """Tiles inside the canvas in drawing order; only those that float may overlap earlier ones."""

@@ -7,10 +7,13 @@ from itertools import combinations
 import pytest
 
 from egress.layouts.base import Box, View
-from egress.layouts.grid import MOST_TILES, arrange, grid
+from egress.layouts.geometry import arrange
+from egress.layouts.grid import grid
 from egress.model.look import LayoutDoc
 from egress.model.media import Size
 from egress.model.room import Peer, PeerJoined, PeerLeft, Room, Track, TrackMuted, TrackPublished, TrackSource
+
+MOST_TILES = 49
 
 CANVASES = [
     Size(1280, 720),

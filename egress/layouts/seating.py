@@ -1,0 +1,55 @@
+"""Who sits where when tiles are equal: in order, without anyone moving needlessly, the rest counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from egress.layouts.base import Box, Tile, View
+from egress.layouts.subjects import Subject, key_of, worthiest
+from egress.model.look import LayoutDoc
+
+
+def seat(
+    view: View, waiting: Sequence[Subject], places: int, before: Sequence[Tile] = (), *, counted: bool = True
+) -> tuple[tuple[Subject, ...], int]:
+    """Subjects in the order of their places, and how many found none.
+
+    `before` are the tiles of these places until now. Whoever had a place keeps it, as far as lower tiers do come
+    first; others take the places left. With `counted`, the last of several places is kept free for the number of
+    those who found none.
+    """
+    shown = tuple(waiting)
+    if len(shown) > places:
+        shown = worthiest(view, shown, places - 1 if counted and places > 1 else places)
+    had: dict[tuple[str, str], int] = {}
+    for place, tile in enumerate(before):
+        had.setdefault(key_of(tile), place)
+    seated: list[Subject] = []
+    for _, group in groupby(sorted(shown, key=lambda s: s.tier), key=lambda s: s.tier):
+        seated += _keep(list(group), had, len(seated))
+    return tuple(seated), len(waiting) - len(shown)
+
+
+def tiles(seated: Sequence[Subject], left_over: int, boxes: Sequence[Box], doc: LayoutDoc) -> tuple[Tile, ...]:
+    """Tiles of subjects in their boxes; the box after the last says how many are left over."""
+    made = [subject.tile(box, doc) for subject, box in zip(seated, boxes, strict=False)]
+    if left_over and len(boxes) > len(seated):
+        made.append(Tile("", None, None, boxes[len(seated)], doc.fit, f"+{left_over} more", "", True))
+    return tuple(made)
+
+
+def _keep(tier: list[Subject], had: dict[tuple[str, str], int], first: int) -> list[Subject]:
+    """One tier's subjects for the places from `first` on."""
+    kept: dict[int, Subject] = {}
+    homeless = []
+    for subject in tier:
+        place = had.get(subject.key, -1) - first
+        if 0 <= place < len(tier) and place not in kept:
+            kept[place] = subject
+        else:
+            homeless.append(subject)
+    # Those who were seen until now come before those who are new, in the order they were in.
+    homeless.sort(key=lambda s: had.get(s.key, len(had) + len(tier)))
+    free = iter(homeless)
+    return [kept[place] if place in kept else next(free) for place in range(len(tier))]
