@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from egress.media.activity import VoiceActivity
 from egress.media.opus import LOOKAHEAD, RATE, duration
 from egress.media.packetqueue import SoundPacket
 from egress.media.reading import Reader
@@ -38,8 +39,6 @@ REPEAT = 5_760
 """Going back over more than 120 ms would be heard twice; silence takes its place."""
 ALIGN = 240
 QUIET = 0.001
-SPEAKING = 0.01
-"""RMS of -40 dBFS."""
 FALL = 0.25
 """Time (s) in which the level falls to 37 %."""
 
@@ -70,6 +69,7 @@ class AudioIntake:
         self._loop = loop
         self._voice = Voice((delay + BACKLOG) * RATE // SECOND)
         self._reader = Reader(source, self._take, on_warning)
+        self._activity = VoiceActivity()
         self._lock = threading.Lock()
         self._shift = 0
         self._fresh = True
@@ -90,8 +90,8 @@ class AudioIntake:
 
     @property
     def speaking(self) -> bool:
-        """Whether somebody is to be heard."""
-        return self.level > SPEAKING
+        """Whether somebody is speaking; noise, hum and keyboards are not."""
+        return self._activity.speaking
 
     @property
     def silent(self) -> bool:
@@ -234,6 +234,7 @@ class AudioIntake:
     def _measure(self, block: Samples | None, samples: int) -> None:
         self._loudness = 0.0 if block is None else float(np.sqrt(np.vdot(block, block) / block.size))
         self.level = max(self._loudness, self.level * math.exp(-samples / (RATE * FALL)))
+        self._activity.hear(block, samples)
 
 
 def _likeness(sound: Samples, region: Samples) -> int:
