@@ -121,8 +121,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from egress import pipelines
+    from egress.model.settings import Settings
 
-    pipeline = pipelines.load(Path(arguments.file))
+    pipeline = pipelines.check(Path(arguments.file), Settings.load().assets)
     print(pipelines.describe(pipeline))
     return DONE
 

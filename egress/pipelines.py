@@ -7,8 +7,9 @@ from pathlib import Path
 from egress.model import checking
 from egress.model.document import MAX_BYTES
 from egress.model.errors import RequestError
+from egress.model.look_images import resolve_images
 from egress.model.pipeline import Pipeline
-from egress.model.problems import did_you_mean, one_of, shown
+from egress.model.problems import did_you_mean, one_of, refuse, shown
 from egress.model.secrets import redact_url
 from egress.model.units import bitrate_text, duration_text
 
@@ -62,6 +63,20 @@ def load(name_or_path: str | Path) -> Pipeline:
     return checking.read(text, str(path))
 
 
+def check(name_or_path: str | Path, assets: Path | None = None) -> Pipeline:
+    """As `load`, and the pictures it names are there: beside it, or in the folder `assets`."""
+    pipeline = load(name_or_path)
+    _, problems = resolve_images(pipeline, "", picture_folders(name_or_path, assets))
+    if problems:
+        raise refuse(str(name_or_path), problems)
+    return pipeline
+
+
+def picture_folders(name_or_path: str | Path, assets: Path | None = None) -> tuple[Path, ...]:
+    """Where the pictures named in a pipeline may lie: in its own folder, and in the assets if there are any."""
+    return (find(name_or_path).parent, *([assets] if assets else ()))
+
+
 def describe(pipeline: Pipeline) -> str:
     """What a pipeline will make, in a few lines for people."""
     video, audio = pipeline.video, pipeline.audio
@@ -75,8 +90,11 @@ def describe(pipeline: Pipeline) -> str:
         )
     channels = "stereo" if audio.channels == 2 else "mono"
     lines.append(f"  sound     {audio.codec} {channels}, {audio.rate} Hz, {bitrate_text(audio.bitrate)} bit/s")
-    if pipeline.select.roles is not None:
-        lines.append(f"  who       only the roles {', '.join(pipeline.select.roles)}")
+    for what, words in (("roles", pipeline.select.roles), ("names", pipeline.select.names)):
+        if words is not None:
+            lines.append(f"  who       only the {what} {', '.join(words)}")
+    if pipeline.overlays:
+        lines.append(f"  above     {', '.join(overlay.kind for overlay in pipeline.overlays)}")
     for sink in pipeline.sinks:
         target = redact_url(sink.to) if "://" in sink.to else sink.to
         lines.append(f"  {sink.kind:<9} {target}{'' if sink.required else '  (the job goes on without it)'}")

@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from egress.model import rules
 from egress.model.document import Document, parse
-from egress.model.look import Palette
+from egress.model.look import LAYOUTS, LayoutDoc, Palette
 from egress.model.pipeline import Pipeline
-from egress.model.problems import Problem, path_text, refuse
+from egress.model.problems import Finding, Problem, path_text, refuse
 from egress.model.shape import KEY, spot
 from egress.model.wording import COLOUR, problem
 
@@ -62,12 +62,32 @@ def examine_part(name: str, data: Any, pipeline: Pipeline) -> tuple[Any, tuple[P
     return (None if problems or changed is None else getattr(changed, name)), problems
 
 
-def _examine(data: Mapping[str, Any]) -> tuple[Pipeline | None, tuple[rules.Finding, ...]]:
+def with_layout(pipeline: Pipeline, kind: str) -> Pipeline:
+    """The pipeline with another kind of layout, which keeps what was said about the old one and it knows as well.
+
+    Raises RequestError when there is no such layout, or it needs more than its name.
+    """
+    if kind == pipeline.layout.kind:
+        return pipeline
+    model = LAYOUTS.get(kind, LayoutDoc)
+    said = pipeline.layout.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
+    data = {"kind": kind} | {name: value for name, value in said.items() if name in model.model_fields}
+    layout, problems = examine_part("layout", data, pipeline)
+    if lost := [problem.path.removeprefix("layout.") for problem in problems if problem.path != "layout.kind"]:
+        # A value may be fine for one layout and too much for another: 20 tiles in a grid, but not 20 columns.
+        data = {name: value for name, value in data.items() if name not in lost}
+        layout, problems = examine_part("layout", data, pipeline)
+    if problems:
+        raise refuse(f"layout {kind}", problems)
+    return pipeline.model_copy(update={"layout": layout})
+
+
+def _examine(data: Mapping[str, Any]) -> tuple[Pipeline | None, tuple[Finding, ...]]:
     try:
         pipeline = Pipeline.model_validate(data)
     except ValidationError as error:
         details = _own(error.errors(include_url=False))
-        found = [rules.Finding(problem(detail)) for detail in details]
+        found = [Finding(problem(detail)) for detail in details]
         return None, (*found, *_beyond(data, details))
     return pipeline, rules.check(pipeline)
 
@@ -82,7 +102,7 @@ def _own(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     ]
 
 
-def _beyond(data: Mapping[str, Any], details: Sequence[ErrorDetails]) -> list[rules.Finding]:
+def _beyond(data: Mapping[str, Any], details: Sequence[ErrorDetails]) -> list[Finding]:
     """What the rules say about the fields that could be read, unread ones left at their defaults."""
     mended = copy.deepcopy(dict(data))
     broken: set[str] = set()

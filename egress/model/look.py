@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from egress.model.media import MILLISECOND, SECOND
 from egress.model.units import Duration
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#101418"])]
 Share = Annotated[float, Field(gt=0, le=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right"]
 Place = Literal["top-left", "top", "top-right", "left", "centre", "right", "bottom-left", "bottom", "bottom-right"]
 Fit = Literal["cover", "contain"]
@@ -247,7 +248,7 @@ class TitleOverlay(OverlayDoc):
     """A bar with a title across the canvas; `{room}`, `{time}` and the like stand for themselves as in `to`."""
 
     kind: Literal["title"] = Field(description="This kind of overlay.")
-    text: str = Field(max_length=200, description="The title.")
+    text: Text = Field(min_length=1, max_length=200, description="The title.")
     place: Literal["top", "bottom"] = Field("top", description="Which edge.")
 
 
@@ -264,7 +265,7 @@ class WatermarkOverlay(OverlayDoc):
     """Faint text over the picture, once or tiled all over."""
 
     kind: Literal["watermark"] = Field(description="This kind of overlay.")
-    text: str = Field(min_length=1, max_length=80, description="The text.")
+    text: Text = Field(min_length=1, max_length=80, description="The text.")
     opacity: Share = Field(0.18, description="1 hides what is beneath.")
     place: Place | Literal["everywhere"] = Field("centre", description="Where on the canvas.")
 
@@ -273,8 +274,8 @@ class LowerThirdOverlay(OverlayDoc):
     """Who or what this is, in two lines at the bottom."""
 
     kind: Literal["lower-third"] = Field(description="This kind of overlay.")
-    title: str = Field(min_length=1, max_length=80, description="First line.")
-    subtitle: str = Field("", max_length=120, description="Second line.")
+    title: Text = Field(min_length=1, max_length=80, description="First line.")
+    subtitle: Text = Field("", max_length=120, description="Second line.")
     place: Literal["left", "right"] = Field("left", description="Which side.")
 
 
@@ -295,8 +296,8 @@ AnyOverlay = Annotated[
 class CardDoc(Document):
     """A picture of text, and perhaps an image, that fills the canvas."""
 
-    title: str = Field("", max_length=120, description="Large line; placeholders as in `to`.")
-    text: str = Field("", max_length=240, description="Smaller line below.")
+    title: Text = Field("", max_length=120, description="Large line; placeholders as in `to`.")
+    text: Text = Field("", max_length=240, description="Smaller line below.")
     image: str | None = Field(None, description="A PNG, JPEG or WebP file behind the text, covering the canvas.")
 
 

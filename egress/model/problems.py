@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -17,6 +18,14 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule: the problem, and the other fields it was judged by."""
+
+    problem: Problem
+    reads: tuple[str, ...] = ()
 
 
 def path_text(location: Iterable[str | int]) -> str:

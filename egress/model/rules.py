@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 from egress.model import registry
-from egress.model.look import LAYOUTS
+from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
 from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc, Video
-from egress.model.problems import Problem, did_you_mean, one_of, shown
+from egress.model.problems import Finding, Problem, did_you_mean, one_of, shown
 from egress.model.targets import clashes, target_problems
 from egress.model.units import bitrate_text, duration_text
 
@@ -32,14 +31,6 @@ PART_FILL = Fraction(85, 100)
 """A part must last at least this much of the part target (RFC 8216bis 4.4.4.9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule: the problem, and the other fields it was judged by."""
-
-    problem: Problem
-    reads: tuple[str, ...] = ()
-
-
 def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     """Every rule the pipeline breaks, in the order of the document."""
     return tuple(finding for rule in _RULES for finding in rule(pipeline))
@@ -47,26 +38,6 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
 
 def _found(path: str, message: str, *reads: str) -> Finding:
     return Finding(Problem(path, message), reads)
-
-
-def _layout(p: Pipeline) -> Iterator[Finding]:
-    known = {*LAYOUTS, *registry.names("layouts")}
-    if p.layout.kind not in known:
-        hint = did_you_mean(p.layout.kind, known)
-        yield _found("layout.kind", f"unknown layout {shown(p.layout.kind)}{hint}; known: {one_of(known)}")
-    if p.video is not None:
-        side = min(p.video.size.width, p.video.size.height)
-        if side - 2 * p.layout.margin < MIN_SIDE <= side:
-            message = f"{p.layout.margin} pixels on each side leave nothing of {p.video.size}; make it smaller"
-            yield _found("layout.margin", message, "video.size")
-
-
-def _select(p: Pipeline) -> Iterator[Finding]:
-    if p.select.roles is not None and not p.select.roles:
-        yield _found("select.roles", "selects nobody; name at least one role, or leave it out for everyone")
-    for index, role in enumerate(p.select.roles or ()):
-        if not role.strip():
-            yield _found(f"select.roles[{index}]", "is empty; name a role")
 
 
 def _size(p: Pipeline) -> Iterator[Finding]:
@@ -230,8 +201,7 @@ def _times(p: Pipeline) -> Iterator[Finding]:
 
 
 _RULES: tuple[Callable[[Pipeline], Iterator[Finding]], ...] = (
-    _select,
-    _layout,
+    look_findings,
     _size,
     _video,
     _audio,

@@ -52,6 +52,12 @@ def _token(value: Any) -> Secret:
     return Secret(value)
 
 
+def _secret(value: Any) -> Secret:
+    if not isinstance(value, str) or not value or len(value) > 1024 or not value.isprintable():
+        raise ValueError("must be text of printable characters")
+    return Secret(value)
+
+
 def _milliseconds(value: Any) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
         value = int(value)
@@ -101,6 +107,26 @@ class Settings:
             secret=True,
         ),
     )
+    assets: Path | None = field(
+        default=None,
+        metadata=_setting(
+            "Folder the pictures named in pipelines are taken from, beside the pipeline's own folder.",
+            _folder,
+            default="none",
+        ),
+    )
+    janus_pin: Secret | None = field(
+        default=None,
+        metadata=_setting("Pin of the Janus room to join, where it has one.", _secret, default="none", secret=True),
+    )
+    janus_token: Secret | None = field(
+        default=None,
+        metadata=_setting("Token for a Janus server or room that asks for one.", _secret, default="none", secret=True),
+    )
+    janus_api_secret: Secret | None = field(
+        default=None,
+        metadata=_setting("The `api_secret` of the Janus server.", _secret, default="none", secret=True),
+    )
     reorder_ms: int = field(
         default=300,
         metadata=_setting("How many milliseconds a missing packet is waited for before it is given up.", _milliseconds),
@@ -108,6 +134,17 @@ class Settings:
     log_level: str = field(
         default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
     )
+
+    def room_options(self, room: str) -> dict[str, str]:
+        """What the connector of this room is told; secrets go to no connector but their own."""
+        if not room.startswith("janus+"):
+            return {}
+        secrets = {
+            "janus_pin": self.janus_pin,
+            "janus_token": self.janus_token,
+            "janus_api_secret": self.janus_api_secret,
+        }
+        return {name: value.reveal() for name, value in secrets.items() if value}
 
     @classmethod
     def load(

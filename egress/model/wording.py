@@ -77,7 +77,9 @@ def _message(kind: str, value: Any, place: Spot, detail: ErrorDetails) -> str:
             return f"{shown(value)} {COLOUR if _is_colour(place.type) else 'must be text; put it in quotes'}"
         case "tuple_type" | "list_type":
             return f"{shown(value)} must be a list: [one, another]"
-        case "string_too_short" | "too_short":
+        case "string_too_short":
+            return "is empty; fill it in"
+        case "too_short":
             return "is empty; give at least one"
         case "string_too_long":
             return f"is too long; at most {context['max_length']} characters"
