@@ -26,7 +26,7 @@ _KR, _KB = 0.2126, 0.0722
 def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
     """Views of a yuv420p frame's Y, U and V, without the padding of its lines; they keep the frame's memory alive."""
     y, u, v = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        np.ndarray((plane.height, plane.width), np.uint8, memoryview(plane), 0, (plane.line_size, 1))
         for plane in frame.planes
     )
     return y, u, v

@@ -1,0 +1,166 @@
+"""One tile on the canvas: what it shows now, and how to paint it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import av
+import numpy as np
+
+from egress.layouts.base import Box, Tile
+from egress.media.boxes import meet
+from egress.media.canvas import Canvas, Index, Region
+from egress.media.corners import Edge
+from egress.media.labels import caption, name_label, portrait
+from egress.media.overlay import Overlay, crop
+from egress.media.patch import Patch, patch
+from egress.media.planes import Plane, colour, planes
+from egress.media.scene import Style
+from egress.model.media import Size
+
+_LEAST_LABELLED: Final = Size(64, 40)
+
+
+class Shown(Protocol):
+    """A picture scaled for its tile: `frame` is yuv420p, BT.709 limited range."""
+
+    @property
+    def frame(self) -> av.VideoFrame: ...
+
+
+class Cell:
+    """One tile, with everything that does not change with its picture made beforehand.
+
+    Painting covers the whole box of the tile: picture or placeholder, name, edge, then the parts of overlays above it.
+    """
+
+    def __init__(self, canvas: Canvas, tile: Tile, style: Style) -> None:
+        """`canvas` shows the backdrop, and nothing else, at this moment: it is what the corners let through."""
+        self.tile = tile
+        self.shown: Shown | None = None
+        self.speaks = False
+        self.stale = True
+        """Whether it must be painted although it shows the same."""
+        self.above: list[list[Patch]] = []
+        """Parts of each overlay, from the lowest to the topmost, that lie over what is seen of this tile."""
+        palette = style.theme.palette
+        self._canvas = canvas
+        self._region = canvas.region(tile.box)
+        self._size = (tile.box.width, tile.box.height)
+        self._background, self._surface = colour(palette.background), colour(palette.surface)
+        self._dress(style)
+        self._covering: list[tuple[Cell, list[tuple[Edge, Index]]]] = []
+
+    def lie_under(self, later: Sequence[Cell]) -> None:
+        """Learn which tiles float above this one: they are painted anew whenever it was."""
+        box = self.tile.box
+        self._covering = [
+            (cell, [(edge, edge.within(box)) for edge in cell.edges]) for cell in later if meet(cell.tile.box, box)
+        ]
+
+    def paint(self, picture: Shown | None, speaks: bool) -> None:
+        """Show `picture`, or the placeholder when there is none."""
+        if picture is None:
+            self._region.fill(self._surface)
+            for part in self._placeholder:
+                part.lay()
+        else:
+            self._blit(picture.frame)
+            for part in self._label:
+                part.lay()
+        (self._loud if speaks else self._quiet).lay()
+        for cell, samples in self._covering:
+            cell.stale = True
+            for edge, which in samples:
+                edge.sample(which)
+        for parts in self.above:
+            for part in parts:
+                part.lay()
+        self.shown, self.speaks, self.stale = picture, speaks, False
+
+    @property
+    def edges(self) -> tuple[Edge, Edge]:
+        """The edge it has in silence, and the one while its peer speaks."""
+        return self._quiet, self._loud
+
+    def _dress(self, style: Style) -> None:
+        box, doc, palette = self.tile.box, style.tiles, style.theme.palette
+        loud = max(doc.border, 2, (box.height // 90) & ~1)
+        self._quiet = Edge(self._canvas, box, doc.radius, doc.border, colour(palette.border))
+        self._loud = Edge(self._canvas, box, doc.radius, loud, colour(palette.speaking))
+        for edge in self.edges:
+            edge.sample()
+        name = self._named(style, self.tile.label, loud)
+        marked = doc.marks and (self.tile.muted or self.tile.camera_off or self.tile.lost)
+        self._placeholder = [*self._stand_in(style), *name]
+        self._label = name if doc.labels else self._named(style, "", loud) if marked else []
+
+    def _named(self, style: Style, text: str, border: int) -> list[Patch]:
+        """The label with its marks in the lower left corner, clear of a rounded corner and the border."""
+        tile, box = self.tile, self.tile.box
+        if not tile.peer or box.width < _LEAST_LABELLED.width or box.height < _LEAST_LABELLED.height:
+            return []
+        height = min(44, max(18, round(box.height * 0.085))) & ~1
+        radius = min(style.tiles.radius, box.width // 2, box.height // 2)
+        inset = max(height // 3, border + 2, radius * 3 // 10 + border) & ~1
+        overlay = name_label(
+            text,
+            height,
+            box.width - 2 * inset,
+            palette=style.theme.palette,
+            accent=style.accents.get(tile.role),
+            muted=tile.muted,
+            camera_off=tile.camera_off,
+            lost=tile.lost,
+            marks=style.tiles.marks,
+        )
+        return self._placed(overlay, inset, box.height - inset - (overlay.height if overlay else 0))
+
+    def _stand_in(self, style: Style) -> list[Patch]:
+        """Who is not seen: a portrait, or the words of a tile that stands for several peers."""
+        tile, (width, height) = self.tile, self._size
+        overlay: Overlay | None
+        if tile.peer:
+            image = style.portraits.get(tile.peer)
+            diameter = round(min(width, height) * 0.42)
+            overlay = portrait(tile.label, tile.peer, diameter, accent=style.accents.get(tile.role), image=image)
+        else:
+            overlay = caption(tile.label, max(8, height // 7), width, style.theme.palette)
+        if overlay is None:
+            return []
+        return self._placed(overlay, _even_half(width - overlay.width), _even_half(height - overlay.height))
+
+    def _placed(self, overlay: Overlay | None, x: int, y: int) -> list[Patch]:
+        """An overlay at a place inside the tile; nothing when it does not fit."""
+        width, height = self._size
+        if overlay is None or x < 0 or y < 0 or x + overlay.width > width or y + overlay.height > height:
+            return []
+        box = self.tile.box
+        at = Box(box.x + x, box.y + y, overlay.width, overlay.height)
+        part = patch(self._canvas, overlay, at, box)
+        return [] if part is None else [part]
+
+    def _blit(self, frame: av.VideoFrame) -> None:
+        """Copy the middle of a frame into the middle of the tile, whichever of the two is larger."""
+        source: Sequence[Plane] = planes(frame)
+        region, (wide, tall) = self._region, self._size
+        if (frame.width, frame.height) != (wide, tall):
+            width, height = min(frame.width & ~1, wide), min(frame.height & ~1, tall)
+            region.fill(self._background)
+            source = crop(source, _even_half(frame.width - width), _even_half(frame.height - height), width, height)
+            region = _middle(region, width, height)
+        np.copyto(region.luma, source[0])
+        np.copyto(region.chroma[0], source[1])
+        np.copyto(region.chroma[1], source[2])
+
+
+def _middle(region: Region, width: int, height: int) -> Region:
+    tall, wide = region.luma.shape
+    x, y = _even_half(wide - width), _even_half(tall - height)
+    half = np.s_[:, y // 2 : (y + height) // 2, x // 2 : (x + width) // 2]
+    return Region(region.luma[y : y + height, x : x + width], region.chroma[half])
+
+
+def _even_half(length: int) -> int:
+    return (length // 2) & ~1
