@@ -59,7 +59,7 @@ def room_name(address: str) -> str:
     if scheme.lower() == "local":
         return unquote(rest)
     parts = urlsplit(address)
-    return PurePosixPath(unquote(parts.path)).name or parts.hostname or ""
+    return unquote(PurePosixPath(parts.path).name) or parts.hostname or ""
 
 
 def local_room_name(address: str) -> str:

@@ -56,15 +56,16 @@ class LiveTrack:
         self.heard: Nanos = monotonic()
         self._packets = 0
 
-    def publish(self, presence: Presence, *, screen: bool = False) -> None:
-        """Give the track its place in the room, under an id that is never used again."""
+    def publish(self, presence: Presence, source: TrackSource | None = None) -> None:
+        """Give the track its place in the room, under an id that is never used again; `source`, where it is known."""
         kind = self.media.kind
-        earlier = sum(1 for other in presence.tracks if other.track is not None and other.media.kind == kind)
-        screen = screen or presence.source == "screen" or (kind == "video" and earlier > 0)
-        if kind == "video":
-            source = TrackSource.SCREEN if screen else TrackSource.CAMERA
-        else:
-            source = TrackSource.SCREEN_AUDIO if screen else TrackSource.MIC
+        if source is None:
+            earlier = sum(1 for other in presence.tracks if other.track is not None and other.media.kind == kind)
+            screen = presence.source == "screen" or (kind == "video" and earlier > 0)
+            if kind == "video":
+                source = TrackSource.SCREEN if screen else TrackSource.CAMERA
+            else:
+                source = TrackSource.SCREEN_AUDIO if screen else TrackSource.MIC
         peer = presence.peer.id
         self.heard = monotonic()
         self.track = Track(f"{peer}-{kind}-{next(_numbers)}", peer, kind, source, self.media.codec)
