@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from egress import pipelines
-from egress.model import places, registry, targets
+from egress.model import janus_address, places, registry, targets
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
@@ -31,6 +31,7 @@ def make_order(
     seconds: float | None = None,
     streams: Sequence[str] = (),
     whip_token: str | None = None,
+    room_options: Mapping[str, str] | None = None,
     reorder: int = 300 * MILLISECOND,
     log_level: str = "WARNING",
     renamed: Mapping[str, str] | None = None,
@@ -78,6 +79,7 @@ def make_order(
         manifest=str(root.absolute() / manifest if manifest else manifest_of(resolved, root.absolute(), job)),
         seconds=seconds,
         whip_token=whip_token,
+        room_options=dict(room_options or {}),
         reorder=reorder,
         log_level=log_level,
         overwrite=overwrite,
@@ -101,6 +103,8 @@ def check_room(room: str) -> None:
         )
     if scheme == "local":
         places.local_room_name(room)
+    elif scheme in janus_address.SCHEMES:
+        janus_address.read(room)
 
 
 def manifest_of(pipeline: Pipeline, root: Path, job: str) -> Path:

@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         streams=addresses(arguments.rtmp),
         whip_token=settings.whip_token.reveal() if settings.whip_token else None,
+        room_options=settings.room_options(arguments.room),
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
         overwrite=arguments.overwrite,
