@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.codec.context import Flags, ThreadType
+from av.video.frame import PictureType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from egress.media.encoding import Encoder, OnError, OnPacket
@@ -46,6 +47,8 @@ class VideoEncoder(Encoder):
         self.late = 0
         self._size = doc.size
         self._time_base = 1 / doc.fps
+        self._keyint = max(1, round(doc.fps * doc.keyframe / SECOND))
+        self._keys: set[int] = set()
         self._stream = self._open(doc)
         self.info = StreamInfo(
             id=id,
@@ -84,7 +87,7 @@ class VideoEncoder(Encoder):
         else:
             context.thread_type = ThreadType.FRAME
             context.thread_count = min(cpus + 1, 8)
-        keyint = max(1, round(doc.fps * doc.keyframe / SECOND))
+        keyint = self._keyint
         stream.bit_rate = doc.bitrate
         context.options = {
             "preset": doc.preset,
@@ -127,6 +130,10 @@ class VideoEncoder(Encoder):
             target[...] = source
         self._waiting.put((n, frame))
         return True
+
+    def key(self, n: int) -> None:
+        """Have picture n, which is still to be offered, be a keyframe besides the regular ones."""
+        self._keys.add(n)
 
     def close(self, total: int, *, timeout: float = _CLOSE_WITHIN) -> None:
         """End the programme at `total` pictures (repeating the last up to there) and wait for the last packet."""
@@ -198,6 +205,10 @@ class VideoEncoder(Encoder):
                 1,
             )
         frame.pts, frame.time_base = self._next, self._time_base
+        # x264 counts from the last keyframe of any kind: said outright, regular ones stay where they belong.
+        regular = self._next % self._keyint == 0
+        frame.pict_type = PictureType.I if regular or self._next in self._keys else PictureType.NONE
+        self._keys.discard(self._next)
         for packet in self._stream.encode(frame):
             self._deliver(packet)
         self._next += 1

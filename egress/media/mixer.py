@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -64,3 +64,10 @@ class Mixer:
         if self.channels == 1:
             return (total[:1] + total[1:]) * np.float32(0.5)
         return total
+
+
+def one_sided(block: Samples, side: Literal["left", "right"]) -> Samples:
+    """A stereo block as mono on one side, the other one silent."""
+    out = np.zeros_like(block)
+    out[int(side == "right")] = (block[0] + block[1]) * np.float32(0.5)
+    return out

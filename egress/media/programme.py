@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder, VideoEncoder
+from egress.media.floor import Floor
 from egress.media.mixer import Mixer
 from egress.media.scene import Cast, Scene
 from egress.model.clock import SessionClock
@@ -65,8 +66,14 @@ class Programme:
         on_packet: Callable[[Packet], None],
         on_error: Callable[[EgressError], None],
         on_warning: Callable[[str], None] = log.warning,
+        on_floor: Callable[[Floor], None] | None = None,
+        on_pause: Callable[[bool, Nanos], None] | None = None,
     ) -> None:
-        """`on_error` is told, on any thread, what ends the programme; `on_warning`, on the tick's, what it survives."""
+        """`on_error` is told, on any thread, what ends the programme; the others are called on the tick's thread.
+
+        `on_warning` is told what it survives, `on_floor` who has the floor and who spoke before, when that changes;
+        `on_pause` when a pause begins or ends, the session time of the first tick in or after it, before its picture.
+        """
         self._clock = clock
         self._delay = pipeline.delay
         self._rate = pipeline.audio.rate
@@ -82,6 +89,11 @@ class Programme:
         self._lead = self._mixer.latency
         self._cast = Cast(on_warning)
         self._spoke: dict[str, Nanos] = {}
+        self._floor = Floor()
+        self._on_floor = on_floor
+        self._on_pause = on_pause
+        self._fading = False
+        self._unmute: int | None = None
         self._scenes: deque[tuple[Nanos, Scene]] = deque()
         self._lock = threading.Lock()
         self._end: Nanos | None = None
@@ -115,10 +127,22 @@ class Programme:
         """Begin ticking at session time 0."""
         self._thread.start()
 
+    @property
+    def position(self) -> Nanos:
+        """The session time of the earliest tick that is still to be made; read from any thread."""
+        return self._time(self._ticks)
+
     def show(self, scene: Scene, at: Nanos) -> None:
-        """From session time `at` on the programme is made of `scene`; calls come in order of `at`."""
+        """From session time `at` on the programme is made of `scene`, whatever it was to be made of then or later."""
+        self.revise(((at, scene),))
+
+    def revise(self, scenes: Sequence[tuple[Nanos, Scene]]) -> None:
+        """Let these scenes, each from its session time on and in their order, follow instead of what was said for
+        the first one's time or later; what is past takes effect at the next tick."""
         with self._lock:
-            self._scenes.append((at, scene))
+            while self._scenes and self._scenes[-1][0] >= scenes[0][0]:
+                self._scenes.pop()
+            self._scenes.extend(scenes)
 
     def finish(self, at: Nanos) -> Nanos:
         """Tick up to session time `at`, flush the encoders, and return the programme's length; blocks meanwhile."""
@@ -170,8 +194,11 @@ class Programme:
         self._apply(at)
         late = -wait > PATIENCE
         self._late += late
+        speakers = self._speakers(at)
         if self._compositor is not None and self._video is not None and not late:
-            self._compositor.speaking(self._speakers(at))
+            if self._cast.scene.style.card is not None:
+                self._cast.idle(at, period // 2)
+            self._compositor.speaking(speakers)
             canvas = self._compositor.draw(lambda track: self._cast.picture(track, at, period // 2), at)
             # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
             self._video.offer(self._ticks, canvas, patience=max(0, -wait) / SECOND)
@@ -180,19 +207,52 @@ class Programme:
         return True
 
     def _apply(self, at: Nanos) -> None:
+        if self._unmute == self._ticks:
+            self._cast.silence(False)
+            self._unmute = None
         due = None
         with self._lock:
             while self._scenes and self._scenes[0][0] <= at:
                 due = self._scenes.popleft()[1]
+            if due is not None and due.paused and self._ticks and not self._cast.scene.paused and not self._fading:
+                # Sound is let fade first, so that a recording without the pause is spliced in silence.
+                self._fading = True
+                self._scenes.appendleft((at + 1, due))
+                due = None
+        if self._fading and due is None:
+            self._cast.silence(True)
         if due is None:
             return
+        before = self._cast.scene
         self._cast.change(due)
-        self._spoke = {tile.peer: self._spoke[tile.peer] for tile in due.tiles if tile.peer in self._spoke}
-        if self._compositor is not None:
+        self._pause(before.paused, due.paused, at)
+        self._spoke = {peer: last for peer, last in self._spoke.items() if peer in due.peers}
+        if self._compositor is not None and (due.tiles != before.tiles or due.style is not before.style):
             self._compositor.arrange(due.tiles, due.style)
 
+    def _pause(self, before: bool, after: bool, at: Nanos) -> None:
+        if self._fading or (after and not before):
+            self._fading = False
+            self._cast.silence(after)
+        if before == after:
+            return
+        if after:
+            self._unmute = None
+        else:
+            self._unmute = self._ticks + 1
+        if self._video is not None:
+            self._video.key(self._ticks)
+        if self._on_pause is not None:
+            self._on_pause(after, at)
+
     def _speakers(self, at: Nanos) -> frozenset[str]:
-        self._spoke |= dict.fromkeys(self._cast.speakers(), at)
+        speakers = self._cast.speakers()
+        floor = self._floor.after(at, speakers, self._cast.scene.peers)
+        changed = (floor.speaker, floor.recent) != (self._floor.speaker, self._floor.recent)
+        self._floor = floor
+        if changed and self._on_floor is not None:
+            self._on_floor(floor)
+        self._spoke |= dict.fromkeys(speakers, at)
         return frozenset(peer for peer, last in self._spoke.items() if at - last < SPEAKING_HOLD)
 
     def _sound(self, at: Nanos) -> None:

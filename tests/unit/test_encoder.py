@@ -91,6 +91,29 @@ def test_a_cut_makes_no_extra_keyframe() -> None:
     assert [p.pts for p in packets if p.key] == [0]
 
 
+@pytest.mark.parametrize("tune", ["zerolatency", "none"])
+def test_keyframes_asked_for_stand_besides_the_regular_ones_and_close_what_was_before(tune: str) -> None:
+    packets: list[Packet] = []
+    doc = SMALL.model_copy(update={"tune": tune, "preset": "veryfast", "keyframe": SECOND // 2})
+    encoder = VideoEncoder(doc, packets.append)
+    luma = panorama(SMALL.size)
+    frame = canvas(SMALL.size)
+    for n in range(90):
+        if n in (20, 31, 33, 75):
+            encoder.key(n)
+        planes(frame)[0][...] = luma(n)
+        patiently(encoder, n, frame)
+    encoder.close(90)
+    assert sorted(packet.pts for packet in packets if packet.key) == [0, 15, 20, 30, 31, 33, 45, 60, 75]
+    dts = [packet.dts for packet in packets]
+    assert dts == list(range(dts[0], dts[0] + 90))
+    assert sorted(packet.pts for packet in packets) == list(range(90))
+    # Nothing before a keyframe is decoded after it: cut there, both sides stand alone.
+    for number, packet in enumerate(packets):
+        if packet.key:
+            assert {other.pts for other in packets[:number]} == set(range(packet.pts))
+
+
 def test_missing_pictures_become_repeats_and_the_tail_is_filled() -> None:
     packets: list[Packet] = []
     encoder = VideoEncoder(SMALL, packets.append)

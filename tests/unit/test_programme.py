@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
 from egress.layouts.base import Box, Tile
 from egress.media.compositor import Compositor
+from egress.media.floor import Floor
 from egress.media.programme import PATIENCE, SPEAKING_HOLD, Programme, ProgrammeStats
 from egress.media.samples import Samples
 from egress.media.scene import Scene
@@ -70,12 +73,13 @@ class Sounds:
 
     def mute(self, muted: bool) -> None:
         self._muted = muted
+        self.silent = self.silent and muted
 
     def pull(self, at: Nanos, samples: int) -> Samples | None:
         self.pulled.append((at, samples))
         block = np.full((2, samples), self._level, np.float32)
         if self._muted:
-            block *= np.linspace(1, 0, samples, dtype=np.float32)
+            block *= 0 if self.silent else np.linspace(1, 0, samples, dtype=np.float32)
             self.silent = True
         return block
 
@@ -108,6 +112,11 @@ def tile(peer: str = "ann", track: str | None = "v", audio: str | None = "a") ->
     return Tile(peer, track, audio, Box(0, 0, 64, 48), "cover", peer, "guest", muted=False)
 
 
+def heard(*peers: str) -> dict[str, Any]:
+    """What a scene says of peers whose voices are tracks called by their first letters."""
+    return {"peers": frozenset(peers), "voices": {peer[0]: peer for peer in peers}}
+
+
 class Show:
     """A programme whose ticks are made by hand."""
 
@@ -115,6 +124,8 @@ class Show:
         self.packets: list[Packet] = []
         self.errors: list[EgressError] = []
         self.warnings: list[str] = []
+        self.floors: list[Floor] = []
+        self.pauses: list[tuple[bool, Nanos]] = []
         self.clock = Clock()
         self.pipeline = Pipeline.model_validate(
             {
@@ -125,7 +136,13 @@ class Show:
             }
         )
         self.programme = Programme(
-            self.pipeline, self.clock, self.packets.append, self.errors.append, self.warnings.append
+            self.pipeline,
+            self.clock,
+            self.packets.append,
+            self.errors.append,
+            self.warnings.append,
+            self.floors.append,
+            lambda paused, at: self.pauses.append((paused, at)),
         )
         self.closed = False
 
@@ -228,7 +245,7 @@ def test_speakers_are_marked_and_stay_so_through_a_pause(
     monkeypatch.setattr(Compositor, "speaking", lambda _, peers: marked.append(set(peers)))
     show, ann, bob = make("10"), Sounds(speaking=True), Sounds()
     tiles = (tile("ann", None, "a"), tile("bob", None, "b"), tile("cat", None, None))
-    show.programme.show(Scene(tiles, sounds={"a": ann, "b": bob}), 0)
+    show.programme.show(Scene(tiles, sounds={"a": ann, "b": bob}, **heard("ann", "bob")), 0)
     show.tick()
     ann.speaking, bob.speaking = False, True
     for _ in range(6):
@@ -305,3 +322,91 @@ def test_a_failure_of_the_tick_itself_is_told_and_ends_it(make: Callable[..., Sh
     show.finish(SECOND)
     assert [error.message for error in show.errors] == ["the programme failed: ZeroDivisionError: no canvas"]
     assert show.stats.error == show.errors[0].message
+
+
+def test_what_the_room_server_says_of_speakers_stands_above_their_sound(make: Callable[..., Show]) -> None:
+    show, ann, bob = make("10"), Sounds(speaking=True), Sounds(speaking=True)
+    said = {"ann": False, "cem": True}
+    scene = Scene(sounds={"a": ann, "b": bob}, speaking=said, **heard("ann", "bob"))
+    scene = replace(scene, peers=scene.peers | {"cem"})
+    show.programme.show(scene, 0)
+    for _ in range(10):
+        show.tick()
+    assert [(floor.speaker, set(floor.recent)) for floor in show.floors] == [("bob", {"bob", "cem"})]
+    show.programme.show(replace(scene, peers=frozenset({"ann", "cem"}), voices={"a": "ann"}), SECOND)
+    show.tick()
+    assert show.floors[-1].speaker == "cem" and len(show.floors) == 2
+
+
+def test_a_revision_takes_the_place_of_all_that_was_to_follow(make: Callable[..., Show]) -> None:
+    show, first, second, third = make("10"), Pictures(), Pictures(), Pictures()
+    scenes = [Scene((tile(track="v"),), {"v": pictures}) for pictures in (first, second, third)]
+    show.programme.show(scenes[0], 0)
+    show.programme.show(scenes[1], SECOND)
+    show.tick()
+    assert show.programme.position == SECOND // 10
+    show.programme.revise([(show.programme.position, scenes[2]), (SECOND // 2, scenes[0])])
+    for _ in range(14):
+        show.tick()
+    assert len(third.asked) == 4 and len(first.asked) == 11 and not second.asked
+
+
+def test_a_scene_for_the_past_is_on_at_the_next_tick(make: Callable[..., Show]) -> None:
+    show, pictures = make(), Pictures()
+    for _ in range(10):
+        show.tick()
+    show.programme.show(Scene((tile(track="v"),), {"v": pictures}), 0)
+    assert pictures.asked == [show.tick()]
+
+
+def test_a_pause_is_silent_at_both_ends_and_begins_and_ends_with_keyframes(make: Callable[..., Show]) -> None:
+    show, sound, pictures = make("10"), Sounds(), Pictures()
+    mixed: list[Samples] = []
+    mix = show.programme._mixer.mix
+    show.programme._mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
+    on = Scene((tile(),), {"v": pictures}, {"a": sound})
+    for number in range(30):
+        if number in (0, 17):
+            show.programme.show(on, show.programme.position)
+        if number == 7:
+            show.programme.show(replace(on, paused=True), show.programme.position)
+        show.tick()
+    assert show.pauses == [(True, 800 * MILLISECOND), (False, 1700 * MILLISECOND)]
+    loud = [bool(np.any(block != 0)) for block in mixed]
+    assert loud == [True] * 8 + [False] * 10 + [True] * 12
+    assert not mixed[7][:, -1].any() and np.abs(np.diff(np.concatenate(mixed[:17], axis=1))).max() < 0.001
+    assert len(pictures.asked) == 30
+    show.finish()
+    assert [packet.pts for packet in show.packets if packet.stream == "video" and packet.key] == [0, 8, 17, 20]
+
+
+def test_a_pause_from_the_very_beginning_begins_there(make: Callable[..., Show]) -> None:
+    show, sound = make("10"), Sounds()
+    show.programme.show(Scene(sounds={"a": sound}, paused=True), 0)
+    for _ in range(3):
+        show.tick()
+    assert show.pauses == [(True, 0)]
+
+
+def test_a_pause_that_is_taken_back_at_once_never_was(make: Callable[..., Show]) -> None:
+    show, sound = make("10"), Sounds()
+    on = Scene(sounds={"a": sound})
+    for scene in (on, replace(on, paused=True), on, on):
+        show.programme.show(scene, show.programme.position)
+        show.tick()
+    assert show.pauses == [] and not sound._muted
+
+
+def test_sound_on_one_side_is_mono_there_and_others_are_untouched(make: Callable[..., Show]) -> None:
+    show, left, both = make(None), Sounds(0.2), Sounds(0.1)
+    mixed: list[list[Samples]] = []
+    mix = show.programme._mixer.mix
+    show.programme._mixer.mix = lambda blocks, n: mixed.append(list(blocks)) or mix(blocks, n)  # type: ignore
+    show.programme.show(Scene(sounds={"a": left, "b": both}, pans={"a": "left"}), 0)
+    show.tick()
+    show.programme.show(Scene(sounds={"b": both}), 0)
+    show.tick()
+    panned, plain = mixed[0]
+    assert np.allclose(panned[0], 0.2) and not panned[1].any() and (plain == np.float32(0.1)).all()
+    fading = mixed[1][1]
+    assert fading[0].any() and not fading[1].any()
