@@ -214,7 +214,7 @@ class ThemeDoc(Document):
     speaking: Colour | None = Field(None, description="The border around who speaks.")
     muted: Colour | None = Field(None, description="The mark of who is muted.")
     border: Colour | None = Field(None, description="The border of tiles.")
-    image: str | None = Field(None, description="A picture behind all tiles, PNG or JPEG, covering the canvas.")
+    image: str | None = Field(None, description="A PNG, JPEG or WebP file behind all tiles, covering the canvas.")
 
     @property
     def palette(self) -> Palette:
@@ -245,10 +245,10 @@ class ImageOverlay(OverlayDoc):
 
 
 class TitleOverlay(OverlayDoc):
-    """A bar with a title across the canvas; `{room}`, `{time}` and the like stand for themselves as in `to`."""
+    """A bar with a title across the canvas."""
 
     kind: Literal["title"] = Field(description="This kind of overlay.")
-    text: Text = Field(min_length=1, max_length=200, description="The title.")
+    text: Text = Field(min_length=1, max_length=200, description="The title; placeholders as in `to`.")
     place: Literal["top", "bottom"] = Field("top", description="Which edge.")
 
 
@@ -265,7 +265,7 @@ class WatermarkOverlay(OverlayDoc):
     """Faint text over the picture, once or tiled all over."""
 
     kind: Literal["watermark"] = Field(description="This kind of overlay.")
-    text: Text = Field(min_length=1, max_length=80, description="The text.")
+    text: Text = Field(min_length=1, max_length=80, description="The text; placeholders as in `to`.")
     opacity: Share = Field(0.18, description="1 hides what is beneath.")
     place: Place | Literal["everywhere"] = Field("centre", description="Where on the canvas.")
 
@@ -274,7 +274,7 @@ class LowerThirdOverlay(OverlayDoc):
     """Who or what this is, in two lines at the bottom."""
 
     kind: Literal["lower-third"] = Field(description="This kind of overlay.")
-    title: Text = Field(min_length=1, max_length=80, description="First line.")
+    title: Text = Field(min_length=1, max_length=80, description="First line; placeholders as in `to`.")
     subtitle: Text = Field("", max_length=120, description="Second line.")
     place: Literal["left", "right"] = Field("left", description="Which side.")
 

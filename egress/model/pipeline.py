@@ -121,7 +121,7 @@ class Pipeline(Document):
     about: str = Field("", max_length=500, description="What it makes, in a sentence.")
     select: Select = Field(Select(), description="Who is shown and heard.")
     layout: AnyLayout = Field(GridDoc(), description="How peers are arranged.")
-    tiles: TilesDoc = Field(TilesDoc(), description="How each tile looks.")
+    tiles: TilesDoc = Field(TilesDoc(), description="Names, marks and borders of tiles.")
     theme: AnyTheme = Field(ThemeDoc(), description="Colours: dark, light, or your own.")
     overlays: tuple[AnyOverlay, ...] = Field((), max_length=16, description="What lies above the tiles.")
     cards: CardsDoc = Field(CardsDoc(), description="What fills the canvas at certain times.")

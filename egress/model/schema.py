@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from egress.model.look import LAYOUTS, ThemeDoc
+from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
+from egress.model.shape import all_models
 
-from egress.model.pipeline import HlsDoc, Mp4Doc, OtherSinkDoc, Pipeline, RtmpDoc, SinkDoc, Video
-
-_OTHER = "another"
-_SINKS: Mapping[str, type[SinkDoc]] = {"mp4": Mp4Doc, "hls": HlsDoc, "rtmp": RtmpDoc, _OTHER: OtherSinkDoc}
+SINKS: dict[str, type[SinkDoc]] = {"mp4": Mp4Doc, "hls": HlsDoc, "rtmp": RtmpDoc}
+"""The document of each of our sinks."""
 
 
 def schema() -> dict[str, Any]:
     """The schema as plain data; durations, sizes and bitrates as they are written in YAML."""
     made = Pipeline.model_json_schema()
-    sample = Pipeline(name="sample", sinks=tuple(model(kind=kind, to="sample") for kind, model in _SINKS.items()))
-    parts: dict[str, BaseModel] = {
-        type(part).__name__: part for part in (sample.select, sample.layout, sample.audio, sample.stop)
-    }
-    parts |= {"Video": Video(), "Pipeline": sample} | {type(sink).__name__: sink for sink in sample.sinks}
-    for name, part in parts.items():
-        said = part.model_dump(mode="json")
-        for key, field in (made if name == "Pipeline" else made["$defs"][name])["properties"].items():
+    for model in all_models():
+        part = made if model is Pipeline else made["$defs"][model.__name__]
+        said = model.model_construct().model_dump(mode="json", warnings=False)
+        for key, field in part["properties"].items():
             field.pop("title", None)
             if "default" in field:
                 field["default"] = said[key]
-    # Without this every sink of ours would also be a valid sink of another package, and no typo would show.
-    made["$defs"]["OtherSinkDoc"]["properties"]["kind"]["not"] = {"enum": [k for k in _SINKS if k != _OTHER]}
+    # Without this every sink and layout of ours would also be a valid one of another package, and no typo would show.
+    _only_others(made["$defs"]["OtherSinkDoc"], tuple(SINKS))
+    _only_others(made["$defs"]["OtherLayoutDoc"], tuple(LAYOUTS))
+    _or_its_base(made["properties"]["theme"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Egress pipeline"}
+
+
+def _only_others(part: dict[str, Any], ours: tuple[str, ...]) -> None:
+    kind = part["properties"]["kind"]
+    kind["not"] = {"enum": list(ours)}
+    kind.pop("default", None)
+    part["required"] = sorted({"kind", *part.get("required", ())})
+
+
+def _or_its_base(theme: dict[str, Any]) -> None:
+    """`theme: light` is short for `theme: {base: light}`."""
+    bases = get_args(ThemeDoc.model_fields["base"].annotation)
+    theme["anyOf"] = [{"enum": list(bases), "type": "string"}, {"$ref": theme.pop("$ref")}]
 
 
 def schema_text() -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from egress import pipelines
 from egress.model import settings
+from egress.model.look import LAYOUTS, OVERLAYS, LayoutDoc, OverlayDoc, Palette
 from egress.model.places import PLACEHOLDERS
 from egress.model.schema import schema, schema_text
 from tests.house.tree import ROOT
@@ -40,18 +43,25 @@ def pipelines_table() -> str:
 def fields_tables() -> str:
     """Every field of a pipeline document, a table for each of its parts."""
     made = schema()
-    parts = [("The document", made)]
-    parts += [(f"`{key}`", made["$defs"][name]) for key, name in _PARTS.items()]
-    return "\n\n".join(
-        f"### {title}\n\n{part.get('description', '').strip()}\n\n"
-        + _table(("field", "default", "values", "what for"), [_row(key, f) for key, f in part["properties"].items()])
-        for title, part in parts
-    )
+    parts: list[tuple[str, dict[str, Any]]] = [("The document", made)]
+    parts += [(f"`{key}`", _part(made, name)) for key, name in _PARTS.items()]
+    parts += _kinds(made, "layout", LayoutDoc, LAYOUTS)
+    parts += [(f"`{key}`", _part(made, name)) for key, name in _LOOK.items()]
+    parts += _kinds(made, "overlays", OverlayDoc, OVERLAYS)
+    parts += [(f"`{key}`", _part(made, name)) for key, name in _CARDS.items()]
+    parts += [(f"`{key}`", _part(made, name)) for key, name in _MEDIA.items()]
+    return "\n\n".join(_section(title, part) for title, part in parts)
 
 
-_PARTS = {
-    "select": "Select",
-    "layout": "LayoutDoc",
+_PARTS = {"select": "Select"}
+_LOOK = {"layout: kind: custom: each box": "BoxDoc", "tiles": "TilesDoc", "theme": "ThemeDoc"}
+_CARDS = {
+    "cards": "CardsDoc",
+    "cards: start, end": "TimedCard",
+    "cards: waiting, paused": "CardDoc",
+    "roles: each role": "RoleDoc",
+}
+_MEDIA = {
     "video": "Video",
     "audio": "Audio",
     "sinks: kind: mp4": "Mp4Doc",
@@ -59,36 +69,88 @@ _PARTS = {
     "sinks: kind: rtmp": "RtmpDoc",
     "stop": "Stop",
 }
+_NONE = {
+    **dict.fromkeys(("roles", "names"), "everyone"),
+    "sources": "all",
+    **dict.fromkeys(Palette.__dataclass_fields__, "the base's"),
+}
+"""What a field stands for that is not given, where it is not "none"."""
+
+
+def _part(made: dict[str, Any], name: str) -> dict[str, Any]:
+    part: dict[str, Any] = made["$defs"][name]
+    return part
+
+
+def _kinds(
+    made: dict[str, Any], key: str, base: type[BaseModel], kinds: Mapping[str, type[BaseModel]]
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    """What all kinds of a union have, then what each has of its own."""
+    common = base.model_json_schema()["properties"]
+    for field in common.values():
+        field.pop("title", None)
+    yield f"`{key}`: every kind", {"description": base.__doc__, "properties": common}
+    for kind, model in kinds.items():
+        part = made["$defs"][model.__name__]
+        own = {
+            name: field for name, field in part["properties"].items() if name != "kind" and field != common.get(name)
+        }
+        yield f"`{key}: kind: {kind}`", {"description": part["description"], "properties": own}
+
+
+def _section(title: str, part: dict[str, Any]) -> str:
+    text = f"### {title}\n\n{part.get('description', '').strip()}"
+    rows = [_row(key, field) for key, field in part["properties"].items()]
+    return text + ("\n\n" + _table(("field", "default", "values", "what for"), rows) if rows else "")
 
 
 def _row(key: str, field: dict[str, Any]) -> tuple[str, ...]:
+    default = field.get("default")
     if "default" not in field:
         shown = "required"
-    elif isinstance(field["default"], bool):
-        shown = str(field["default"]).lower()
-    elif isinstance(field["default"], dict):
-        shown = "its fields' defaults"
+    elif isinstance(default, bool):
+        shown = str(default).lower()
+    elif default in ([], {}):
+        shown = "none"
+    elif isinstance(default, dict):
+        shown = f"title: {default['title']}" if default.get("title") else "its fields' defaults"
     else:
-        shown = {None: "everyone", "": "empty"}.get(field["default"], str(field["default"]))
+        shown = {None: _NONE.get(key, "none"), "": "empty"}.get(default, str(default))
     return (f"`{key}`", shown, _values(field), field.get("description", ""))
 
 
 def _values(field: dict[str, Any]) -> str:
-    if "$ref" in field or any("$ref" in choice for choice in field.get("anyOf", ())):
+    choices = [choice for choice in field.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        field = choices[0]
+    if "oneOf" in field or "$ref" in field or any("$ref" in choice for choice in choices):
         return "fields below"
+    if field.get("type") == "array":
+        inner = _values(field["items"])
+        return f"a list: {inner}" if inner else "a list"
+    if isinstance(field.get("additionalProperties"), dict):
+        return "fields below, by role"
+    if "anyOf" in field and all("enum" in choice or "const" in choice for choice in choices):
+        return ", ".join(_values(choice) for choice in choices)
     if "enum" in field:
         return ", ".join(str(value) for value in field["enum"])
     if "const" in field:
         return str(field["const"])
-    if "minimum" in field:
-        return f"{field['minimum']} to {field['maximum']}"
+    if field.get("type") in ("integer", "number"):
+        return _range(field)
     if "examples" in field:
         return "like " + ", ".join(str(example) for example in field["examples"])
     if "anyOf" in field and "pattern" in field["anyOf"][0]:
         return "like 3M, 128k, 96000"
     if field.get("type") == "boolean":
         return "true, false"
-    return ""
+    return f"up to {field['maxLength']} characters" if "maxLength" in field else ""
+
+
+def _range(field: dict[str, Any]) -> str:
+    low = str(field["minimum"]) if "minimum" in field else f"more than {field['exclusiveMinimum']}"
+    high = f"to {field['maximum']}" if "maximum" in field else f"to less than {field['exclusiveMaximum']}"
+    return f"{low} {high}"
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
