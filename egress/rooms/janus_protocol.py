@@ -14,22 +14,20 @@ from typing import Any
 from egress.model.media import MILLISECOND, SECOND, Nanos
 from egress.rooms import janus_messages as messages
 from egress.rooms.janus_conversation import Answer, Conversation
-from egress.rooms.janus_messages import Feed, Line
+from egress.rooms.janus_messages import Feed
 from egress.rooms.janus_news import (
-    Candidate,
     Destroyed,
     Entered,
     Listed,
     Lost,
     Message,
-    Offered,
     Output,
     Refused,
     Scouted,
     Send,
     Switched,
 )
-from egress.rooms.janus_offer import FirstOffer, candidate_of, munge
+from egress.rooms.janus_subscription import RETRY, Subscription, Wanted
 
 PLUGIN = "janus.plugin.videoroom"
 LIST_EVERY: Nanos = 250 * MILLISECOND
@@ -37,12 +35,8 @@ SCOUT_EVERY: Nanos = 2 * SECOND
 KEEPALIVE_EVERY: Nanos = 20 * SECOND
 PATIENCE: Nanos = 5 * SECOND
 """A server that answers nothing for so long is gone."""
-_RETRY: Nanos = 200 * MILLISECOND
 
 NO_SUCH_ROOM, NO_SUCH_FEED, NO_SUCH_SESSION, NO_SUCH_HANDLE = 426, 428, 458, 459
-
-Wanted = Mapping[tuple[Feed, str], tuple[int, int]]
-"""Streams to be subscribed to, by feed and the publisher's mid, and the (substream, temporal layer) to begin with."""
 
 
 class VideoRoom:
@@ -51,7 +45,6 @@ class VideoRoom:
     def __init__(
         self, room: int | str, *, pin: str | None = None, token: str | None = None, api_secret: str | None = None
     ) -> None:
-        self.lines: tuple[Line, ...] = ()
         self.over = False
         self._room = room
         self._pin = pin
@@ -67,13 +60,8 @@ class VideoRoom:
         self._alive_due: Nanos = 0
         self._listing = False
         self._entered = False
-        self._joined = False
-        self._answered_once = False
-        self._negotiating = False
-        self._retry_at: Nanos = 0
         self._feeds: tuple[Feed, ...] = ()
-        self._wanted: Wanted = {}
-        self._first = FirstOffer()
+        self._subscription = Subscription()
 
     def begin(self, now: Nanos) -> list[Output]:
         """Open a session, find the room and see whether it lets us in."""
@@ -84,7 +72,7 @@ class VideoRoom:
     def reclaim(self, now: Nanos) -> list[Output]:
         """Go on with the session over a new connection; Lost when that cannot be."""
         self._now = now
-        midway = self._negotiating or self._scouting or not self._entered
+        midway = self._subscription.negotiating or self._scouting or not self._entered
         self._talk.forget()
         self._listing = False
         self._scout_due = 0
@@ -125,7 +113,7 @@ class VideoRoom:
     def want(self, wanted: Wanted, now: Nanos) -> list[Output]:
         """Subscribe to exactly these streams, as soon as may be."""
         self._now = now
-        self._wanted = wanted
+        self._subscription.wanted = wanted
         self._sync()
         return self._drain()
 
@@ -133,7 +121,7 @@ class VideoRoom:
         """The answer to the newest offer."""
         self._now = now
         if not self.over:
-            self._answered_once = True
+            self._subscription.answered()
             body = {"request": "start"}
             self._ask(self._to_plugin(body, self._handle) | {"jsep": {"type": "answer", "sdp": sdp}}, self._started)
         return self._drain()
@@ -141,7 +129,7 @@ class VideoRoom:
     def layer(self, mid: str, substream: int, temporal: int, now: Nanos) -> list[Output]:
         """Have another simulcast layer sent on our section `mid`."""
         self._now = now
-        if not self.over and any(line.mid == mid for line in self.lines):
+        if not self.over and any(line.mid == mid for line in self._subscription.lines):
             stream = {"mid": mid, "substream": substream, "temporal": temporal}
             self._request({"request": "configure", "streams": [stream]}, None)
         return self._drain()
@@ -214,7 +202,7 @@ class VideoRoom:
         elif kind == "detached":
             self._lose("Janus has detached us")
         elif kind == "trickle":
-            self._trickled(messages.mapping(message.get("candidate")))
+            self._give(self._subscription.trickled(messages.mapping(message.get("candidate")).get("candidate")))
 
     def _event(self, message: Mapping[str, Any]) -> None:
         if message.get("sender") != self._handle:
@@ -227,10 +215,9 @@ class VideoRoom:
             self.over = True
             self._out.append(Destroyed("we were kicked out of the room"))
         elif messages.offer_of(message) is not None:
-            self._offered(message)
+            self._give(self._subscription.offered(message))
         elif body.get("videoroom") == "updated" and "streams" in body:
-            self.lines = messages.lines(body)
-            self._negotiating = False
+            self._subscription.took(message, self._now)
         elif (substream := messages.number(body.get("substream"))) is not None:
             self._out.append(Switched(messages.text(body.get("mid")), substream))
 
@@ -329,73 +316,33 @@ class VideoRoom:
             self._out.append(Scouted(feeds, messages.streams(messages.body_of(message))))
         else:
             # Someone left between the list and the question: another list will tell who.
-            self._scout_due = self._now + _RETRY
-            self._list_due = min(self._list_due, self._now + _RETRY // 2)
+            self._scout_due = self._now + RETRY
+            self._list_due = min(self._list_due, self._now + RETRY // 2)
 
     def _sync(self) -> None:
-        """Bring our subscription to what is wanted, one step at a time: Janus wants each offer answered first."""
-        if self.over or not self._entered or self._negotiating or self._now < self._retry_at:
+        """Take the next step towards what is wanted."""
+        if self.over or not self._entered:
             return
-        have = {(line.feed, line.stream): line.mid for line in self.lines}
-        missing = [
-            {"feed": feed, "mid": mid, "substream": layer[0], "temporal": layer[1]}
-            for (feed, mid), layer in self._wanted.items()
-            if (feed, mid) not in have
-        ]
-        surplus = [{"sub_mid": line.mid} for line in self.lines if (line.feed, line.stream) not in self._wanted]
-        if not self._joined:
-            if missing:
-                self._negotiating = True
-                self._join(missing, self._subscribed)
-        elif surplus:
-            # First alone: a section that is free again can be used by the next one that comes.
-            self._negotiating = True
-            self._request({"request": "update", "unsubscribe": surplus}, self._subscribed)
-        elif missing:
-            self._negotiating = True
-            self._request({"request": "update", "subscribe": missing}, self._subscribed)
+        request = self._subscription.next(self._now)
+        if request is not None and request["request"] == "join":
+            self._join(request["streams"], self._subscribed)
+        elif request is not None:
+            self._request(request, self._subscribed)
 
     def _subscribed(self, message: Mapping[str, Any]) -> None:
-        error, body = messages.error_of(message), messages.body_of(message)
-        if error is not None:
-            self._negotiating = False
-            self._retry_at = self._now + _RETRY
-            self._list_due, self._scout_due = self._now, 0
-            self._forgotten(error)
-        elif body.get("videoroom") == "updating":
-            # It waits for an answer that is on its way; the offer then comes by itself.
-            self._negotiating = False
-            self._retry_at = self._now + _RETRY
-        elif messages.offer_of(message) is not None:
-            self._joined = True
-            self._offered(message)
-        else:
-            self._negotiating = False
-            self._retry_at = self._now + _RETRY
-            # Nothing of it was known to Janus any more: so neither is it to us.
-            kept = tuple(line for line in self.lines if (line.feed, line.stream) in self._wanted)
-            self.lines = messages.lines(body) if "streams" in body else kept
-
-    def _offered(self, message: Mapping[str, Any]) -> None:
-        self._negotiating = True
-        self.lines = messages.lines(messages.body_of(message))
-        sdp = munge(messages.offer_of(message) or "", self.lines)
-        offer = Offered(sdp, self.lines)
-        offer = Offered(sdp, self.lines)
-        ready = offer if self._answered_once else self._first.hold(offer)
-        if ready is not None:
-            self._out.append(ready)
-
-    def _trickled(self, candidate: Mapping[str, Any]) -> None:
-        found = candidate_of(candidate.get("candidate"))
-        if found is None:
+        if (error := messages.error_of(message)) is None:
+            self._give(self._subscription.took(message, self._now))
             return
-        if self._answered_once:
-            self._out.append(Candidate(found))
-        elif (offer := self._first.add(found)) is not None:
-            self._out.append(offer)
+        self._subscription.failed(self._now)
+        # Most likely somebody has just left: ask anew who is there and what they publish.
+        self._list_due, self._scout_due = self._now, 0
+        self._forgotten(error)
+
+    def _give(self, output: Output | None) -> None:
+        if output is not None:
+            self._out.append(output)
 
     def _started(self, message: Mapping[str, Any]) -> None:
-        self._negotiating = False
+        self._subscription.started()
         if (error := messages.error_of(message)) is not None:
             self._lose(f"Janus did not take our answer: {error[1]}")
