@@ -174,6 +174,10 @@ class JanusServer:
         """A room's address for `egress record`; `port` stands for something in front of the WebSocket."""
         return f"janus+ws://127.0.0.1:{port or self.ws_port}/{room}"
 
+    def http_url(self, room: int | str) -> str:
+        """A room's address for `egress record` by HTTP."""
+        return f"janus+http://127.0.0.1:{self.http_port}/janus/{room}"
+
     async def start(self) -> None:
         """Start it (again) and wait until it answers."""
         process = self._process = self._spawn()

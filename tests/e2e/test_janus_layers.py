@@ -1,0 +1,82 @@
+"""Simulcast in a real Janus: the layer that fits the tile is asked for, and what cannot be recorded is said."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from egress.demo import clip as clips
+from egress.demo.people import person
+from egress.demo.picture import LOOP_SECONDS
+from egress.model.clock import monotonic
+from egress.model.media import SECOND, Codec, Size
+from tests.browser import chromium
+from tests.janus_browser import Caller, janus_page
+from tests.janus_front import JanusFront
+from tests.janus_server import JanusRoom, JanusServer
+from tests.janus_simulcast import TROUPE
+from tests.probe import probe
+from tests.recording import UNHURRIED, recording
+from tests.world import World
+
+ROOM = 1001
+
+
+async def substreams(janus: JanusServer) -> list[int]:
+    """The layers Janus sends to the recorder now, in its own words."""
+    streams = [one for handle in await janus.subscribers() for one in handle["plugin_specific"]["streams"]]
+    return [one["simulcast"]["substream"] for one in streams if "simulcast" in one]
+
+
+async def test_chromium_sends_the_layer_that_fits_and_what_cannot_be_recorded_is_said(tmp_path):
+    seconds = 7
+    callers = (Caller(0, simulcast=True), Caller(1, "H264", size=Size(640, 360)), Caller(2, "VP9", size=Size(640, 360)))
+    async with (
+        JanusServer(tmp_path, rooms=[JanusRoom(ROOM, codec="vp8,h264,vp9")]) as janus,
+        chromium() as browser,
+        janus_page(browser) as page,
+        recording(tmp_path, room=janus.url(ROOM), pipeline="record-grid") as job,
+    ):
+        await page.publish(janus, ROOM, *callers)
+        # Layers come down with patience.
+        async with asyncio.timeout(30):
+            while await substreams(janus) != [1]:
+                await asyncio.sleep(0.2)
+        zero = -(-monotonic() // SECOND) * SECOND
+        await asyncio.sleep((zero - monotonic()) / SECOND + seconds + 0.2)
+        assert await substreams(janus) == [1], "the tile is half as wide as the camera's picture"
+        sent = {layer["frameWidth"] for layer in await page.layers(0)}
+        assert sent == {320, 640, 1280}, "a browser that could not send all layers proves nothing"
+        assert await job.stop() == 0, job.ending
+    world = World.everyone(3, seconds).camera_off(2).unsure(-1000, 1)
+    began = (job.origin - zero) / SECOND
+    report = await asyncio.to_thread(probe, job.artifact("mp4"), world=world, zero=zero, began=began)
+    bars = replace(UNHURRIED, distinct=10.0, freeze=1.0, offset_median=0.1, offset_p95=0.15, cadence_p95=0.15)
+    assert not report.violations(bars), report.table()
+    (warning,) = {
+        event["message"] for event in job.events if event["type"] == "warning" and "vp9" in str(event).lower()
+    }
+    assert person(2).name in warning
+
+
+async def test_nine_publishers_with_three_layers_are_all_seen(tmp_path):
+    world = World.everyone(9, 12, size=Size(1280, 720))
+    async with (
+        JanusServer(tmp_path) as janus,
+        JanusFront(janus) as front,
+        recording(tmp_path, room=janus.url(ROOM), pipeline="record-grid") as job,
+    ):
+        async with world.perform(front.whip(ROOM), troupe=TROUPE) as cast:
+            await cast.until(9)
+            layers = await substreams(janus)
+            assert await cast.finished() == 0
+        assert await job.stop() == 0, job.ending
+    # A tile of 426x240 is more than the lowest layer's 320x180 and less than the middle one's 640x360.
+    assert layers == [1] * 9
+    report = await job.judge(job.artifact("mp4"), world, cast)
+    assert not report.violations(replace(UNHURRIED, distinct=15.0, freeze=1.5)), report.table()
+    alive = [event for event in job.events if event["type"] == "alive" and event["participants"] == 9]
+    first, last = alive[-4], alive[-1]
+    rate = 8 * (last["network"]["bytes"] - first["network"]["bytes"]) / (last["elapsed"] - first["elapsed"]) / 9
+    whole = 8 * sum(map(len, clips.video(person(0), Size(1280, 720), 30, Codec.VP8).frames)) / LOOP_SECONDS
+    assert rate < whole / 2, "only the layer shown should be sent"
