@@ -1,4 +1,4 @@
-"""The `egress` command: record, demo, check, doctor, recover. Each command imports what it needs when it runs."""
+"""The `egress` command: record, demo, preview, check, doctor, recover. Each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -67,6 +67,22 @@ def _parser() -> argparse.ArgumentParser:
     _job_flags(demo)
     demo.set_defaults(run=_demo)
 
+    preview = commands.add_parser("preview", help="a picture or clip of what a pipeline looks like, without any room")
+    preview.add_argument("pipeline", metavar="NAME|FILE", help="a pipeline")
+    preview.add_argument("--out", required=True, metavar="FILE", help="a .png, .jpg or .webp picture, or an .mp4 clip")
+    preview.add_argument("--participants", type=int, metavar="N", help="made-up people, default: 4, or the script's")
+    preview.add_argument("--names", choices=("plain", "varied"), default="plain", help="varied: long, of many scripts")
+    preview.add_argument("--screen", action="store_true", help="somebody shares a screen")
+    preview.add_argument("--script", metavar="FILE", help="who comes, speaks and goes when, as YAML")
+    preview.add_argument("--at", type=float, metavar="S", help="when a picture is taken, default: once all is settled")
+    preview.add_argument("--seconds", type=float, metavar="S", help="length of a clip, default: 5, or the script's")
+    preview.add_argument("--size", metavar="WxH", help="default: the pipeline's")
+    preview.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
+    preview.add_argument("--theme", choices=("dark", "light"), help="default: the pipeline's")
+    preview.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    preview.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+    preview.set_defaults(run=_preview, spool=None)
+
     check = commands.add_parser("check", help="validate a pipeline document and list all its problems")
     check.add_argument("file", metavar="FILE")
     check.set_defaults(run=_check)
@@ -117,6 +133,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     from egress.commands import demo
 
     return demo.run(arguments)
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from egress.commands import preview
+
+    return preview.run(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:

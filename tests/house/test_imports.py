@@ -30,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     "session": {"model", "rooms", "media", "sinks", "storage", "stage", "outlets"},
     "worker": {"model", "session", "storage"},
     "recovery": {"model", "outlets", "storage"},
+    "preview": {"model", "layouts", "media", "sinks", "demo", "pipelines"},
     "foreground": {"model", "control", "web"},
     "progress": {"model", "foreground"},
-    "commands": {"model", "ordering", "foreground", "progress", "demo"},
+    "commands": {"model", "ordering", "foreground", "progress", "demo", "preview"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""

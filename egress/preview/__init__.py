@@ -1,0 +1,1 @@
+"""What a pipeline looks like, without any room: made-up people before the real layouts, compositor and encoder."""
