@@ -52,7 +52,7 @@ class Canvas:
         self._starts = [address - addresses[first] for address in addresses]
         self._strides = [view.strides[0] for view in views]
         reach = max(start + view.shape[0] * view.strides[0] for start, view in zip(self._starts, views, strict=True))
-        self.flat: Plane = np.lib.stride_tricks.as_strided(views[first].reshape(-1)[:1], (reach,), (1,))
+        self.flat: Plane = np.lib.stride_tricks.as_strided(views[first], (reach,), (1,))
         chroma = np.lib.stride_tricks.as_strided(
             views[1], (2, *views[1].shape), (addresses[2] - addresses[1], *views[1].strides)
         )

@@ -44,7 +44,7 @@ class Cell:
         """Whether it must be painted although it shows the same."""
         self.above: list[list[Patch]] = []
         """Parts of each overlay, from the lowest to the topmost, that lie over what is seen of this tile."""
-        palette = style.theme.palette
+        self._palette = palette = style.theme.palette
         self._canvas = canvas
         self._region = canvas.region(tile.box)
         self._size = (tile.box.width, tile.box.height)
@@ -85,7 +85,7 @@ class Cell:
         return self._quiet, self._loud
 
     def _dress(self, style: Style) -> None:
-        box, doc, palette = self.tile.box, style.tiles, style.theme.palette
+        box, doc, palette = self.tile.box, style.tiles, self._palette
         loud = max(doc.border, 2, (box.height // 90) & ~1)
         self._quiet = Edge(self._canvas, box, doc.radius, doc.border, colour(palette.border))
         self._loud = Edge(self._canvas, box, doc.radius, loud, colour(palette.speaking))
@@ -108,7 +108,7 @@ class Cell:
             text,
             height,
             box.width - 2 * inset,
-            palette=style.theme.palette,
+            palette=self._palette,
             accent=style.accents.get(tile.role),
             muted=tile.muted,
             camera_off=tile.camera_off,
@@ -126,7 +126,7 @@ class Cell:
             diameter = round(min(width, height) * 0.42)
             overlay = portrait(tile.label, tile.peer, diameter, accent=style.accents.get(tile.role), image=image)
         else:
-            overlay = caption(tile.label, max(8, height // 7), width, style.theme.palette)
+            overlay = caption(tile.label, max(8, height // 7), width, self._palette)
         if overlay is None:
             return []
         return self._placed(overlay, _even_half(width - overlay.width), _even_half(height - overlay.height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import av
@@ -56,6 +57,7 @@ def yuv(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.stack(coded, axis=-1).astype(np.float32)
 
 
+@lru_cache(maxsize=64)
 def colour(text: str) -> Colour:
     """Y, Cb, Cr of '#rrggbb'."""
     rgb = np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)], np.float32)
