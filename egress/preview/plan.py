@@ -76,6 +76,8 @@ def planned(wanted: Wanted) -> Plan:
     start = pipeline.cards.start.duration if pipeline.cards.start else 0
     last = max([start, *(cue.at for cue in rehearsal.cues)])
     length = wanted.length if wanted.length is not None else max(_CLIP, last + SETTLED)
+    if stop := next((cue for cue in rehearsal.cues if cue.stop), None):
+        length = min(length, stop.at + (pipeline.cards.end.duration if pipeline.cards.end else 0))
     at = None if clip else wanted.at if wanted.at is not None else last + SETTLED
     assert pipeline.video is not None
     return Plan(pipeline, pipeline.video, rehearsal, wanted.out, at, length)

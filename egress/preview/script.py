@@ -134,7 +134,7 @@ def load(path: Path) -> Script:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        message = f"cannot read script {shown(str(path))}: {getattr(error, 'strerror', None) or error}"
+        message = f"cannot read script {path}: {getattr(error, 'strerror', None) or error}"
         raise RequestError(message, (("script", message),)) from None
     return read(text, str(path), path.parent)
 

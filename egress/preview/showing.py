@@ -7,20 +7,19 @@ from collections.abc import Callable
 
 import av
 
-from egress.layouts.arranging import tiles
-from egress.layouts.base import View
-from egress.layouts.casting import cast
 from egress.media.compositor import Compositor
 from egress.media.floor import Floor
 from egress.media.programme import SPEAKING_HOLD
 from egress.media.scene import Cast, Scene, Style
+from egress.media.scenery import scene_of
 from egress.model.direction import Direction
+from egress.model.look import CardDoc
 from egress.model.media import SECOND, Nanos
 from egress.model.pipeline import Pipeline, Video
 from egress.model.room import Room
 from egress.preview.rehearsal import Cue, Rehearsal
 
-SETTLED: Nanos = 2 * SECOND
+FADES: Nanos = 2 * SECOND
 """Drawing begins this long before a picture that is wanted: every fade that shows in it has begun by then."""
 
 
@@ -42,6 +41,11 @@ class Showing:
         self._floor = Floor()
         self._scene = Scene()
         self._spoke: dict[str, Nanos] = {}
+        self._starting = True
+        self._stopped = False
+        self._accents = {role: doc.accent for role, doc in pipeline.roles.items() if doc.accent}
+        self._style = Style()
+        self._looks: tuple[object, ...] = ()
 
     def at(self, tick: int) -> Nanos:
         """The session time of a tick."""
@@ -51,7 +55,7 @@ class Showing:
         """The picture of the tick at, or last before, a session time not before the next tick."""
         last = at * self._video.fps.numerator // (SECOND * self._video.fps.denominator)
         while self.ticks < last:
-            if self.at(self.ticks) < at - SETTLED:
+            if self.at(self.ticks) < at - FADES:
                 self._advance()
             else:
                 self.draw()
@@ -65,14 +69,17 @@ class Showing:
 
     def _advance(self) -> None:
         """Let happen what happens up to the next tick, and change the scene when it changes."""
-        at = self.at(self.ticks)
+        at, cards = self.at(self.ticks), self._pipeline.cards
         self.ticks += 1
         changed = self.ticks == 1
+        if cards.start is not None and self._starting and at >= cards.start.duration:
+            self._starting, changed = False, True
         while self._cues and self._cues[0].at <= at:
             cue = self._cues.popleft()
             for event in cue.events:
                 self._room = self._room.after(event)
             self._direction, changed = cue.direction, True
+            self._stopped = self._stopped or cue.stop
         self._rehearsal.speak(self._room)
         if changed:
             self._change(at)
@@ -90,27 +97,31 @@ class Showing:
 
     def _change(self, at: Nanos) -> None:
         """Make the scene of the room as it is now."""
-        direction, roles = self._direction, self._pipeline.roles
-        casting = cast(self._room, self._pipeline.select, roles, direction.hidden)
-        view = View(casting.shown, self._floor.speaker, self._floor.recent, direction.pinned, roles, self._scene.tiles)
-        shown = tiles(view, self._video.size, direction.layout)
-        card = self._pipeline.cards.paused if direction.paused else None
-        if not shown:
-            card = self._pipeline.cards.waiting
-        style = Style(
-            direction.theme,
-            direction.tiles,
-            direction.overlays,
-            card,
-            {role: doc.accent for role, doc in roles.items() if doc.accent},
-            self._rehearsal.portraits if direction.tiles.avatars == "pictures" else {},
-        )
-        self._scene = Scene(
-            shown,
-            self._rehearsal.pictures,
-            style=style,
-            peers=frozenset(casting.shown.peers),
-            speaking=casting.shown.speaking,
-        )
-        self._cast.change(self._scene)
-        self._compositor.arrange(shown, style)
+        before, cards = self._scene, self._pipeline.cards
+        if self._stopped and cards.end is not None:
+            scene = Scene(style=self._styled(cards.end))
+        else:
+            scene = scene_of(
+                self._pipeline,
+                self._room,
+                self._direction,
+                self._floor,
+                self._styled,
+                pictures=self._rehearsal.pictures,
+                before=before.tiles,
+                start=cards.start if cards.start and at < cards.start.duration else None,
+            )
+        self._scene = scene
+        self._cast.change(scene)
+        if scene.tiles != before.tiles or scene.style is not before.style:
+            self._compositor.arrange(scene.tiles, scene.style)
+
+    def _styled(self, card: CardDoc | None) -> Style:
+        """The style of now: the very same object while it is the same style, so that nothing is drawn anew."""
+        said = self._direction
+        portraits = self._rehearsal.portraits if said.tiles.avatars == "pictures" else {}
+        looks = (said.theme, said.tiles, said.overlays, card)
+        if looks != self._looks:
+            self._looks = looks
+            self._style = Style(said.theme, said.tiles, said.overlays, card, self._accents, portraits)
+        return self._style
