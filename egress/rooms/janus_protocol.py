@@ -216,7 +216,7 @@ class VideoRoom:
             self._out.append(Destroyed("we were kicked out of the room"))
         elif messages.offer_of(message) is not None:
             self._give(self._subscription.offered(message))
-        elif body.get("videoroom") == "updated" and "streams" in body:
+        elif body.get("videoroom") == "updated" and isinstance(body.get("streams"), list):
             self._subscription.took(message, self._now)
         elif (substream := messages.number(body.get("substream"))) is not None:
             self._out.append(Switched(messages.text(body.get("mid")), substream))

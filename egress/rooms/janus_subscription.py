@@ -68,7 +68,7 @@ class Subscription:
             # Nothing of it was known to Janus any more: so neither is it to us. (`updating`: Janus waits for an
             # answer that is on its way, and the offer then comes by itself.)
             kept = tuple(line for line in self.lines if (line.feed, line.stream) in self.wanted)
-            self.lines = messages.lines(body) if "streams" in body else kept
+            self.lines = messages.lines(body) if isinstance(body.get("streams"), list) else kept
         return None
 
     def offered(self, message: Mapping[str, Any]) -> Offered | None:
