@@ -1,56 +1,47 @@
-"""Who is on stage: folds room events into the room, keeps one intake per track, and tells the programme the scene."""
+"""Who is on stage: folds room events, operators' wishes and the floor into scenes, and tells the programme."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
-from egress.layouts.base import View
-from egress.media.intake import VideoIntake
+from egress.intakes import Intakes
+from egress.layouts import arranging, casting
+from egress.layouts.base import Tile, View
+from egress.media.floor import Floor
 from egress.media.programme import Programme
-from egress.media.scene import PictureSource, Scene, SoundSource, Style
-from egress.media.sound import AudioIntake
-from egress.media.timeline import PeerClock
-from egress.model import registry
+from egress.media.scene import PictureSource, Portrait, Scene, SoundSource, Style
 from egress.model.clock import SessionClock
-from egress.model.media import SECOND, Nanos
+from egress.model.direction import Direction
+from egress.model.look import CardDoc
+from egress.model.media import Nanos, Size
 from egress.model.pipeline import Pipeline
-from egress.model.room import (
-    Peer,
-    PeerJoined,
-    PeerLeft,
-    Room,
-    RoomEvent,
-    Track,
-    TrackMuted,
-    TrackPublished,
-    TrackUnpublished,
-)
+from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackPublished, TrackSource
 from egress.rooms.base import RoomSession
 
 log = logging.getLogger(__name__)
 
-CLOCK_RATE: Mapping[str, int] = MappingProxyType({"video": 90_000, "audio": 48_000})
 
-GAUGES = ("timeline_", "waiting")
-"""Figures of one intake that are no counts: of all intakes, the worst is told."""
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The room from a session time on, and the media there was of it."""
 
-CLOSE_WITHIN = 15.0
-"""Seconds that all intakes together have to end; each has shorter limits of its own, for what it waits for."""
-
-LINGER: Nanos = SECOND // 4
-"""How long an intake outlives its last scene, so that the tick never pulls from a closed one."""
+    at: Nanos
+    room: Room
+    pictures: Mapping[str, PictureSource]
+    sounds: Mapping[str, SoundSource]
+    published: bool
 
 
 class Stage:
     """The room as the programme shows it.
 
-    Every change takes effect at the session time it happened, which the tick reaches one `delay` later: media that
-    is still on its way when its peer leaves is shown to the end.
+    What happens in the room takes effect at the session time it happened, which the tick reaches one `delay` later:
+    media that is still on its way when its peer leaves is shown to the end. What an operator says, and who has the
+    floor, takes effect at the very next tick: it is about the picture one sees now.
     """
 
     def __init__(
@@ -63,25 +54,28 @@ class Stage:
     ) -> None:
         """`on_warning` is told, on the loop's thread, whose media stays broken."""
         self.room = Room(name="")
+        self.direction = Direction.of(pipeline)
+        self.floor = Floor()
         self.last_seen: Nanos = 0
         self.ever_published = False
         self._pipeline = pipeline
-        self._layout: Callable[..., Any] = registry.load("layouts", pipeline.layout.kind)
         self._clock = clock
         self._visit = visit
         self._programme = programme
-        self._peer_clocks: dict[str, PeerClock] = {}
-        self._videos: dict[str, VideoIntake] = {}
-        self._sounds: dict[str, AudioIntake] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._closing = asyncio.Event()
-        self._on_warning = on_warning
-        self._totals: dict[str, int] = {}
+        self._intakes = Intakes(clock, visit, delay=pipeline.delay, on_warning=on_warning)
+        self._moments: list[_Moment] = [_Moment(0, self.room, {}, {}, False)]
+        self._shown: list[tuple[Nanos, Scene]] = []
+        self._styles: dict[CardDoc | None, Style] = {}
+        self._portraits: Mapping[str, Portrait] = MappingProxyType({})
+        self._accents = MappingProxyType({name: r.accent for name, r in pipeline.roles.items() if r.accent})
+        self._wanted: dict[str, Size | None] = {}
+        self._asking = asyncio.Lock()
+        self._hints: set[asyncio.Task[None]] = set()
+        self._revise()
 
     def selected(self, peer: Peer) -> bool:
-        """Whether the pipeline shows and hears this peer."""
-        roles = self._pipeline.select.roles
-        return roles is None or peer.role in roles
+        """Whether the pipeline takes part of this peer at all."""
+        return casting.selected(peer, self._pipeline.select)
 
     @property
     def participants(self) -> tuple[Peer, ...]:
@@ -90,119 +84,166 @@ class Stage:
 
     async def take(self, event: RoomEvent) -> None:
         """Fold one event: start or end intakes and change the scene."""
-        before = self.room
-        self.room = before.after(event)
-        match event:
-            case PeerJoined(peer):
-                if peer.id not in before.peers or peer.id not in self._peer_clocks:
-                    self._peer_clocks[peer.id] = PeerClock()
-            case PeerLeft(peer_id):
-                for track in before.tracks_of(peer_id):
-                    self._drop(track.id)
-                self._peer_clocks.pop(peer_id, None)
-            case TrackPublished(track):
-                if track.id in self.room.tracks and self.selected(self.room.peers[track.peer]):
-                    self._take_in(track)
-            case TrackUnpublished(track_id):
-                self._drop(track_id)
-            case TrackMuted():
-                pass
-            case _:
-                return
-        if before.peers or self.room.peers:
+        before, self.room = self.room, self.room.after(event)
+        if isinstance(event, RoomWarning | RoomClosed):
+            return
+        cast = casting.cast(self.room, self._pipeline.select, self._pipeline.roles)
+        taken = [t for t in self.room.tracks.values() if t.id in cast.heard or t.id in cast.shown.tracks]
+        if isinstance(event, TrackPublished) and event.track in taken:
+            self.ever_published = True
+        if self._pipeline.video is None:
+            taken = [t for t in taken if t.kind == "audio"]
+        self._intakes.follow(self.room, taken)
+        if self.room.connected and (before.peers or self.room.peers):
             self.last_seen = self._clock.now()
-        await self._set()
+        self._add_moment()
+        await self._hint()
+
+    def direct(self, direction: Direction) -> None:
+        """Have the picture be as an operator says, from the next tick on."""
+        before, self.direction = self.direction, direction
+        if (before.theme, before.tiles, before.overlays) != (direction.theme, direction.tiles, direction.overlays):
+            self._styles.clear()
+        self._refresh()
+
+    def give_floor(self, floor: Floor) -> None:
+        """Have the picture follow who speaks, from the next tick on."""
+        self.floor = floor
+        self._refresh()
+
+    def portray(self, portraits: Mapping[str, Portrait]) -> None:
+        """Have these pictures stand for peers whose camera is off, from the next tick on."""
+        self._portraits = MappingProxyType(dict(portraits))
+        self._styles.clear()
+        self._refresh()
+
+    def end_with(self, card: CardDoc, at: Nanos) -> None:
+        """Fill the canvas with a card, in silence, from session time `at` on, whatever else is said."""
+        self._programme.show(Scene(style=self._styled(card)), at)
 
     async def close(self) -> None:
-        """End every intake; what does not end within CLOSE_WITHIN is left behind, which is told."""
-        self._closing.set()
-        for track_id in (*self._videos, *self._sounds):
-            self._drop(track_id)
-        if not self._leaving:
-            return
-        _, hung = await asyncio.wait(self._leaving, timeout=CLOSE_WITHIN)
-        for task in hung:
+        """End every intake; what does not end in time is left behind, which is told."""
+        for task in self._hints:
             task.cancel()
-            self._on_warning(f"{task.get_name()}: it did not end within {CLOSE_WITHIN:g} s and is left behind")
+        await asyncio.gather(*self._hints, return_exceptions=True)
+        await self._intakes.close()
 
     def stats(self) -> dict[str, int]:
         """Sums of all intakes' counters since the job began, and the worst of what is not a count."""
-        totals = dict(self._totals)
-        for video in self._videos.values():
-            _add(totals, video.stats())
-        for sound in self._sounds.values():
-            _add(totals, sound.stats())
-        return totals
+        return self._intakes.stats()
 
-    def _take_in(self, track: Track) -> None:
-        self.ever_published = True
-        try:
-            source = self._visit.source(track.id)
-        except KeyError:
-            # Replaced or ended since the room said it was published: the room will say so next.
-            return
-        timeline = self._peer_clocks[track.peer].track(track.kind, CLOCK_RATE[track.kind])
-        delay, loop = self._pipeline.delay, asyncio.get_running_loop()
-        whose = f"{track.source} of {self.room.peers[track.peer].name}"
+    def _add_moment(self) -> None:
+        """The room is as it is now from now on; what was to follow later, like the end of a card, is said anew."""
+        intakes = self._intakes
+        moment = _Moment(self._clock.now(), self.room, intakes.pictures, intakes.sounds, self.ever_published)
+        self._forget()
+        self._moments.append(moment)
+        before = [scene for at, scene in self._shown if at < moment.at]
+        self._tell(moment.at, self._scenes(moment, None, before[-1].tiles if before else ()))
 
-        def warn(message: str) -> None:
-            self._on_warning(f"{whose}: {message}")
+    def _revise(self) -> None:
+        """Say anew all that is not past."""
+        self._forget()
+        begin = self._programme.position
+        past = [scene for at, scene in self._shown if at < begin]
+        tiles = past[-1].tiles if past else ()
+        scenes: list[tuple[Nanos, Scene]] = []
+        for number, moment in enumerate(self._moments):
+            until = self._moments[number + 1].at if number + 1 < len(self._moments) else None
+            scenes += self._scenes(replace(moment, at=max(moment.at, begin)), until, tiles)
+            tiles = scenes[-1][1].tiles
+        self._tell(begin, scenes)
 
-        if track.kind == "audio":
-            sound = AudioIntake(source, timeline, self._clock, delay=delay, loop=loop, on_warning=warn)
-            self._sounds[track.id] = sound
-            sound.start()
-        elif self._pipeline.video is not None:
-            video = VideoIntake(source, timeline, self._clock, delay=delay, loop=loop, on_warning=warn)
-            self._videos[track.id] = video
-            video.start()
+    def _refresh(self) -> None:
+        self._revise()
+        task = asyncio.create_task(self._hint(), name="hints of sizes")
+        self._hints.add(task)
+        task.add_done_callback(self._hints.discard)
 
-    def _drop(self, track_id: str) -> None:
-        intake = self._videos.pop(track_id, None) or self._sounds.pop(track_id, None)
-        if intake is None:
-            return
-        task = asyncio.create_task(self._end(intake), name=f"end of track {track_id}")
-        self._leaving.add(task)
-        task.add_done_callback(self._ended)
+    def _forget(self) -> None:
+        """Let go of moments and scenes that are past, all but the latest of them."""
+        position = self._programme.position
+        while len(self._moments) > 1 and self._moments[1].at <= position:
+            self._moments.pop(0)
+        while len(self._shown) > 1 and self._shown[1][0] < position:
+            self._shown.pop(0)
 
-    async def _end(self, intake: VideoIntake | AudioIntake) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), (self._pipeline.delay + LINGER) / SECOND)
-        await intake.close()
-        _add(self._totals, intake.stats())
+    def _tell(self, begin: Nanos, scenes: Sequence[tuple[Nanos, Scene]]) -> None:
+        """From `begin` on these scenes follow; the programme hears only of what changes."""
+        kept = [(at, scene) for at, scene in self._shown if at < begin]
+        last = kept[-1][1] if kept else None
+        fresh: list[tuple[Nanos, Scene]] = []
+        for at, scene in scenes:
+            if scene != last:
+                fresh.append((at, scene))
+            last = scene
+        if fresh != self._shown[len(kept) :]:
+            self._programme.revise(fresh or [(begin, kept[-1][1])])
+        self._shown = [*kept, *fresh]
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._leaving.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("%s failed", task.get_name(), exc_info=error)
-            self._on_warning(f"{task.get_name()} failed: {type(error).__name__}: {error}")
+    def _scenes(self, moment: _Moment, until: Nanos | None, before: tuple[Tile, ...]) -> list[tuple[Nanos, Scene]]:
+        """What a moment looks like, in parts when a card ends within it."""
+        start = self._pipeline.cards.start
+        ends = start.duration if start is not None else 0
+        scenes = []
+        if moment.at < ends:
+            scenes.append((moment.at, self._scene(moment, before, start)))
+            if until is not None and ends >= until:
+                return scenes
+        scenes.append((max(moment.at, ends), self._scene(moment, before, None)))
+        return scenes
 
-    async def _set(self) -> None:
-        now = self._clock.now()
-        sounds: Mapping[str, SoundSource] = MappingProxyType({**self._sounds})
-        if self._pipeline.video is None:
-            self._programme.show(Scene(sounds=sounds), now)
-            return
-        shown = Room(
-            name=self.room.name,
-            peers=MappingProxyType({peer.id: peer for peer in self.participants}),
-            tracks=MappingProxyType(
-                {key: track for key, track in self.room.tracks.items() if self.selected(self.room.peers[track.peer])}
+    def _scene(self, moment: _Moment, before: tuple[Tile, ...], start: CardDoc | None) -> Scene:
+        pipeline, direction = self._pipeline, self.direction
+        cast = casting.cast(moment.room, pipeline.select, pipeline.roles, direction.hidden)
+        shown = cast.shown
+        scene = Scene(
+            sounds=MappingProxyType({t: moment.sounds[t] for t in cast.heard if t in moment.sounds}),
+            pans=cast.pans if pipeline.audio.channels == 2 else MappingProxyType({}),
+            peers=frozenset(shown.peers),
+            voices=MappingProxyType(
+                {
+                    t.id: t.peer
+                    for t in shown.tracks.values()
+                    if t.kind == "audio" and t.source is not TrackSource.SCREEN_AUDIO
+                }
             ),
+            speaking=shown.speaking,
+            paused=direction.paused,
+            style=self._styled(None),
         )
-        tiles = tuple(self._layout(View(shown), self._pipeline.video.size, self._pipeline.layout))
-        waiting = None if tiles else self._pipeline.cards.waiting
-        style = Style(self._pipeline.theme, self._pipeline.tiles, self._pipeline.overlays, waiting)
-        pictures: Mapping[str, PictureSource] = MappingProxyType({**self._videos})
-        self._programme.show(Scene(tiles, pictures, sounds, style), now)
-        wanted = {tile.track: tile.box.size for tile in tiles if tile.track is not None}
-        for track_id in self._videos:
-            await self._visit.want(track_id, wanted.get(track_id))
+        if pipeline.video is None:
+            return scene
+        view = View(shown, self.floor.speaker, self.floor.recent, direction.pinned, pipeline.roles, before)
+        tiles = arranging.tiles(view, pipeline.video.size, direction.layout)
+        card = start
+        if direction.paused:
+            card = pipeline.cards.paused
+        elif card is None and not (tiles and moment.published):
+            card = pipeline.cards.waiting
+        return replace(scene, tiles=tiles, pictures=moment.pictures, style=self._styled(card))
 
+    def _styled(self, card: CardDoc | None) -> Style:
+        """The style of now: the very same object while nothing of it changes, so that nothing is drawn anew."""
+        if card not in self._styles:
+            said = self.direction
+            self._styles[card] = Style(said.theme, said.tiles, said.overlays, card, self._accents, self._portraits)
+        return self._styles[card]
 
-def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, value in more.items():
-        if name.startswith(GAUGES):
-            totals[name] = max(totals.get(name, 0), value, key=abs)
-        else:
-            totals[name] = totals.get(name, 0) + value
+    async def _hint(self) -> None:
+        """Tell the room which sizes are shown, where that has changed."""
+        if self._pipeline.video is None:
+            return
+        async with self._asking:
+            tiles = self._shown[-1][1].tiles if self._shown else ()
+            sizes: dict[str, Size] = {}
+            for tile in tiles:
+                if tile.track is not None:
+                    known = sizes.get(tile.track, Size(0, 0))
+                    sizes[tile.track] = max(known, tile.box.size, key=lambda size: size.width * size.height)
+            there = self._intakes.pictures
+            wanted = {track: sizes.get(track) for track in there}
+            for track, size in wanted.items():
+                if track not in self._wanted or self._wanted[track] != size:
+                    await self._visit.want(track, size)
+            self._wanted = dict(wanted)

@@ -109,14 +109,14 @@ class Unpin(Command):
 
 
 class Hide(Command):
-    """Neither show nor hear these peers."""
+    """Do not show these peers; their sound goes on."""
 
     command: Literal["hide"] = "hide"
     peers: _Peers
 
 
 class Show(Command):
-    """Show and hear these peers again."""
+    """Show these peers again."""
 
     command: Literal["show"] = "show"
     peers: _Peers

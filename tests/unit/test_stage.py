@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from egress.media.decoding import VideoDecoder
+from egress.media.floor import Floor
 from egress.media.programme import Programme
 from egress.media.scene import Scene
 from egress.media.sound import AudioIntake
 from egress.model.clock import SessionClock
-from egress.model.media import Codec, MediaSource, Nanos, Size
+from egress.model.control import parse
+from egress.model.look import CardDoc
+from egress.model.media import SECOND, Codec, MediaSource, Nanos, Size
 from egress.model.pipeline import Pipeline
 from egress.model.room import (
     ConnectionLost,
+    ConnectionRestored,
     Peer,
+    PeerChanged,
     PeerJoined,
     PeerLeft,
+    PeerSpeaking,
     RoomEvent,
+    RoomWarning,
     Track,
     TrackMuted,
     TrackPublished,
@@ -58,9 +66,19 @@ class Scenes:
 
     def __init__(self) -> None:
         self.shown: list[tuple[Nanos, Scene]] = []
+        self.position: Nanos = 0
+
+    def revise(self, scenes: Sequence[tuple[Nanos, Scene]]) -> None:
+        while self.shown and self.shown[-1][0] >= scenes[0][0]:
+            self.shown.pop()
+        self.shown += scenes
 
     def show(self, scene: Scene, at: Nanos) -> None:
-        self.shown.append((at, scene))
+        self.revise([(at, scene)])
+
+    def at(self, time: Nanos) -> Scene:
+        """What is on then."""
+        return [scene for at, scene in self.shown if at <= time][-1]
 
     @property
     def last(self) -> Scene:
@@ -87,6 +105,11 @@ class House:
         await self.stage.take(TrackPublished(track_of(peer, kind)))
         return track_id
 
+    def say(self, **command: Any) -> None:
+        """What an operator says."""
+        said = parse(json.dumps(command))
+        self.stage.direct(self.stage.direction.after(said, self.stage.room))
+
 
 def track_of(peer: Peer, kind: str) -> Track:
     source = TrackSource.CAMERA if kind == "video" else TrackSource.MIC
@@ -101,7 +124,7 @@ async def until(happened: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("egress.stage.LINGER", 0)
+    monkeypatch.setattr("egress.intakes.LINGER", 0)
 
 
 async def test_peers_and_their_tracks_become_tiles_and_sources() -> None:
@@ -116,7 +139,7 @@ async def test_peers_and_their_tracks_become_tiles_and_sources() -> None:
     assert house.room.wanted[-1] == (camera, scene.tiles[0].box.size)
     assert house.stage.participants == (ANN, BOB) and house.stage.ever_published
     times = [at for at, _ in house.scenes.shown]
-    assert times == sorted(times) and len(times) == 4
+    assert times == sorted(times) and len(times) == 5
     await house.stage.close()
 
 
@@ -137,7 +160,7 @@ async def test_an_audio_only_programme_takes_in_no_pictures() -> None:
     await house.stage.take(PeerJoined(ANN))
     await house.publish(ANN, "video")
     await house.publish(ANN, "audio")
-    assert house.scenes.last == Scene(sounds=house.scenes.last.sounds)
+    assert not house.scenes.last.tiles and not house.scenes.last.pictures
     assert set(house.scenes.last.sounds) == {"ann-audio"}
     await house.stage.close()
 
@@ -154,21 +177,23 @@ async def test_what_leaves_is_closed_and_its_figures_stay() -> None:
     await house.stage.take(TrackUnpublished("ann-audio"))
     assert not house.scenes.last.sounds and house.scenes.last.tiles
     await house.stage.take(PeerLeft(ANN.id))
-    assert house.scenes.last == Scene(pictures=house.scenes.last.pictures, sounds=house.scenes.last.sounds)
-    assert not house.scenes.last.pictures
+    assert not house.scenes.last.tiles and not house.scenes.last.pictures and not house.scenes.last.sounds
+    assert house.scenes.last.style.card == CardDoc(title="Waiting for participants")
     await until(lambda: sound.ended and house.stage.stats().get("packets") == 5)
     await house.stage.close()
     assert house.stage.stats()["packets"] == 5 and house.warnings == []
 
 
-async def test_muting_changes_the_scene_and_other_events_do_not() -> None:
+async def test_only_what_changes_the_scene_is_told() -> None:
     house = House()
     await house.stage.take(PeerJoined(ANN))
     await house.publish(ANN, "audio")
     before = len(house.scenes.shown)
     await house.stage.take(TrackMuted("ann-audio", True))
     assert house.scenes.last.tiles[0].muted and len(house.scenes.shown) == before + 1
-    await house.stage.take(ConnectionLost("gone"))
+    await house.stage.take(RoomWarning("odd", "1"))
+    await house.stage.take(TrackMuted("ann-audio", True))
+    house.stage.direct(house.stage.direction)
     assert len(house.scenes.shown) == before + 1
     await house.stage.close()
 
@@ -227,7 +252,7 @@ async def test_an_intake_that_does_not_close_is_left_behind(fails: bool, monkeyp
         await asyncio.Event().wait()
 
     monkeypatch.setattr(AudioIntake, "close", close)
-    monkeypatch.setattr("egress.stage.CLOSE_WITHIN", 0.01)
+    monkeypatch.setattr("egress.intakes.CLOSE_WITHIN", 0.01)
     house = House()
     await house.stage.take(PeerJoined(ANN))
     await house.publish(ANN, "audio")
@@ -237,7 +262,7 @@ async def test_an_intake_that_does_not_close_is_left_behind(fails: bool, monkeyp
 
 
 async def test_closing_does_not_wait_for_what_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("egress.stage.LINGER", 10**15)
+    monkeypatch.setattr("egress.intakes.LINGER", 10**15)
     house = House()
     await house.stage.take(PeerJoined(ANN))
     await house.publish(ANN, "audio")
@@ -247,3 +272,109 @@ async def test_closing_does_not_wait_for_what_lingers(monkeypatch: pytest.Monkey
     assert not sound.ended
     await house.stage.close()
     assert sound.ended and house.warnings == []
+
+
+async def test_an_operator_is_obeyed_at_the_next_tick_and_what_was_to_follow_still_does() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "video")
+    house.scenes.position = house.scenes.shown[-1][0] + 1
+    await house.stage.take(PeerJoined(BOB))
+    joined = house.scenes.shown[-1][0]
+    house.say(command="tiles", tiles={"labels": False})
+    at, now = house.scenes.shown[-2]
+    assert at == house.scenes.position < joined and [tile.peer for tile in now.tiles] == ["1"]
+    assert [tile.peer for tile in house.scenes.last.tiles] == ["1", "2"]
+    assert not now.style.tiles.labels and house.scenes.last.style is now.style
+    assert house.scenes.shown[-1][0] == joined
+    await house.stage.close()
+
+
+async def test_hidden_peers_are_heard_but_not_seen_and_nothing_of_them_is_wanted() -> None:
+    house = House()
+    for peer in (ANN, BOB):
+        await house.stage.take(PeerJoined(peer))
+        await house.publish(peer, "video")
+        await house.publish(peer, "audio")
+    house.say(command="hide", peers=["Ann"])
+    await until(lambda: house.room.wanted[-1][1] == house.scenes.last.tiles[0].box.size)
+    assert [tile.peer for tile in house.scenes.last.tiles] == ["2"]
+    assert ("ann-video", None) in house.room.wanted
+    assert set(house.scenes.last.sounds) == {"ann-audio", "bob-audio"}
+    assert house.scenes.last.peers == {"2"} and set(house.scenes.last.voices.values()) == {"2"}
+    house.say(command="show", peers=["ann"])
+    assert len(house.scenes.last.tiles) == 2
+    await house.stage.close()
+
+
+async def test_sizes_are_told_only_when_they_change() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "video")
+    told = len(house.room.wanted)
+    await house.publish(ANN, "audio")
+    await house.stage.take(TrackMuted("ann-audio", True))
+    assert told == len(house.room.wanted) == 1
+    await house.stage.close()
+
+
+async def test_pins_and_the_floor_reach_the_layout() -> None:
+    house = House(layout={"kind": "speaker"})
+    for peer in (ANN, BOB):
+        await house.stage.take(PeerJoined(peer))
+        await house.publish(peer, "video")
+    large = lambda: max(house.scenes.last.tiles, key=lambda tile: tile.box.width).peer  # noqa: E731
+    house.stage.give_floor(Floor("2", ("2",)))
+    assert large() == "2"
+    house.say(command="pin", peers=["ann"])
+    assert large() == "1"
+    shown = len(house.scenes.shown)
+    house.stage.give_floor(Floor("1", ("1", "2")))
+    assert large() == "1" and len(house.scenes.shown) == shown
+    await house.stage.close()
+
+
+async def test_cards_follow_each_other() -> None:
+    house = House(cards={"start": {"title": "Soon", "duration": "2s"}})
+    titles = [(at, scene.style.card.title if scene.style.card else None) for at, scene in house.scenes.shown]
+    assert titles == [(0, "Soon"), (2 * SECOND, "Waiting for participants")]
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "audio")
+    assert house.scenes.at(SECOND).style.card == house.scenes.shown[0][1].style.card
+    assert set(house.scenes.at(SECOND).sounds) == {"ann-audio"}
+    assert house.scenes.last.style.card is None and house.scenes.shown[-1][0] == 2 * SECOND
+    house.say(command="pause")
+    assert house.scenes.last.paused and house.scenes.last.style.card == CardDoc(title="Paused")
+    house.say(command="resume")
+    assert not house.scenes.last.paused and house.scenes.last.style.card is None
+    house.stage.end_with(CardDoc(title="Bye"), 5 * SECOND)
+    assert house.scenes.last.style.card == CardDoc(title="Bye") and not house.scenes.last.sounds
+    await house.stage.close()
+
+
+async def test_names_speech_and_the_connection_are_shown_live() -> None:
+    house = House()
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "video")
+    await house.stage.take(PeerChanged(Peer("1", "Anna")))
+    assert house.scenes.last.tiles[0].label == "Anna"
+    style, tiles = house.scenes.last.style, house.scenes.last.tiles
+    await house.stage.take(PeerSpeaking("1", True))
+    assert house.scenes.last.speaking == {"1": True}
+    assert house.scenes.last.style is style and house.scenes.last.tiles == tiles
+    await house.stage.take(ConnectionLost("gone"))
+    assert house.scenes.last.tiles[0].lost
+    await house.stage.take(ConnectionRestored())
+    assert not house.scenes.last.tiles[0].lost
+    await house.stage.close()
+
+
+async def test_roles_pan_and_who_changes_into_one_that_is_not_selected_goes() -> None:
+    house = House(select={"roles": ["guest"]}, roles={"guest": {"pan": "left", "accent": "#ff0000"}})
+    await house.stage.take(PeerJoined(ANN))
+    await house.publish(ANN, "audio")
+    assert house.scenes.last.pans == {"ann-audio": "left"}
+    assert house.scenes.last.style.accents == {"guest": "#ff0000"}
+    await house.stage.take(PeerChanged(Peer("1", "ann", "host")))
+    assert not house.scenes.last.sounds and not house.scenes.last.tiles
+    await house.stage.close()
