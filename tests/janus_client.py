@@ -78,7 +78,8 @@ class JanusClient:
 
     async def _listen(self) -> None:
         secret = {"apisecret": self._janus.api_secret} if self._janus.api_secret else {}
-        with suppress(httpx.TransportError):
+        # Janus may answer what still waits with nothing at all when the session ends: no JSON, a ValueError.
+        with suppress(httpx.TransportError, ValueError):
             while True:
                 address = self._janus.http + self._session
                 answer = await self._http.get(address, params={"maxev": "10", **secret}, timeout=60)
