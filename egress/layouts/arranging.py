@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from egress.layouts.base import Layout, Tile, View
+from egress.layouts.documents import like
 from egress.layouts.subjects import sharing
 from egress.model import registry
 from egress.model.look import ColumnsDoc, CustomDoc, LayoutDoc, PipDoc, ScreenDoc, SpeakerDoc
@@ -28,12 +29,9 @@ def _on_stage(doc: LayoutDoc) -> LayoutDoc:
     own = isinstance(doc, ScreenDoc | PipDoc) or (isinstance(doc, CustomDoc) and any(b.screen for b in doc.boxes))
     if own or "screen" not in registry.names("layouts"):
         return doc
-    said = {name: getattr(doc, name) for name in (*LayoutDoc.model_fields, "strip", "share") if hasattr(doc, name)}
-    if isinstance(doc, ColumnsDoc):
-        del said["most"]
-    if isinstance(doc, SpeakerDoc) and doc.single:
-        said["strip"] = "none"
-    return ScreenDoc.model_validate({**said, "kind": "screen"})
+    most = LayoutDoc().most if isinstance(doc, ColumnsDoc) else doc.most
+    strip = {"strip": "none"} if isinstance(doc, SpeakerDoc) and doc.single else {}
+    return like(doc, ScreenDoc, "screen", most=most, **strip)
 
 
 def _marked(tile: Tile, room: Room) -> Tile:

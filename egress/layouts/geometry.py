@@ -37,18 +37,16 @@ def fill(count: int, region: Box, gap: int, shape: Shape = EQUAL) -> tuple[Box, 
     if count < 1:
         return ()
     columns, spacing, size = _best(count, region.size, gap, shape)
-    rows = -(-count // columns)
-    top = (region.height - rows * size.height - (rows - 1) * spacing) // 2
-    boxes = []
-    for row in range(rows):
-        in_row = min(columns, count - row * columns)
-        left = (region.width - in_row * size.width - (in_row - 1) * spacing) // 2
-        y = region.y + (top + row * (size.height + spacing)) & ~1
-        boxes += [
-            Box(region.x + (left + column * (size.width + spacing)) & ~1, y, size.width, size.height)
-            for column in range(in_row)
-        ]
-    return tuple(boxes)
+    return _rows(count, columns, region, spacing, size)
+
+
+def line(count: int, region: Box, gap: int, shape: Shape) -> tuple[Box, ...]:
+    """`count` equal boxes of this shape in one line: side by side, or one above the other in a tall region."""
+    if count < 1:
+        return ()
+    columns = 1 if region.height > region.width else count
+    spacing, size = _cell(count, columns, region.size, gap, shape)
+    return _rows(count, columns, region, spacing, size)
 
 
 def room_for(most: int, region: Box, gap: int, least: int) -> int:
@@ -95,15 +93,36 @@ def _best(count: int, region: Size, gap: int, shape: Shape) -> tuple[int, int, S
     """How many columns make the largest tiles, the space between them, and their size; of equals, fewer columns."""
     best: tuple[int, int, Size] | None = None
     for columns in range(1, count + 1):
-        rows = -(-count // columns)
-        spacing = min(gap, region.width // (4 * columns), region.height // (4 * rows))
-        size = _shaped(
-            (region.width - (columns - 1) * spacing) // columns, (region.height - (rows - 1) * spacing) // rows, shape
-        )
+        spacing, size = _cell(count, columns, region, gap, shape)
         if best is None or size.width * size.height > best[2].width * best[2].height:
             best = (columns, spacing, size)
     assert best is not None
     return best
+
+
+def _cell(count: int, columns: int, region: Size, gap: int, shape: Shape) -> tuple[int, Size]:
+    """The space between tiles in so many columns, which gives way when there is little, and the size of each."""
+    rows = -(-count // columns)
+    spacing = min(gap, region.width // (5 * columns), region.height // (5 * rows))
+    width = (region.width - (columns - 1) * spacing) // columns
+    height = (region.height - (rows - 1) * spacing) // rows
+    return spacing, _shaped(width, height, shape)
+
+
+def _rows(count: int, columns: int, region: Box, spacing: int, size: Size) -> tuple[Box, ...]:
+    """Boxes in so many columns, in the middle of the region."""
+    rows = -(-count // columns)
+    top = (region.height - rows * size.height - (rows - 1) * spacing) // 2
+    boxes = []
+    for row in range(rows):
+        in_row = min(columns, count - row * columns)
+        left = (region.width - in_row * size.width - (in_row - 1) * spacing) // 2
+        y = region.y + (top + row * (size.height + spacing)) & ~1
+        boxes += [
+            Box(region.x + (left + column * (size.width + spacing)) & ~1, y, size.width, size.height)
+            for column in range(in_row)
+        ]
+    return tuple(boxes)
 
 
 def _shaped(width: int, height: int, shape: Shape) -> Size:

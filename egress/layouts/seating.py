@@ -13,28 +13,35 @@ from egress.model.look import LayoutDoc
 def seat(
     view: View, waiting: Sequence[Subject], places: int, before: Sequence[Tile] = (), *, counted: bool = True
 ) -> tuple[tuple[Subject, ...], int]:
-    """Subjects in the order of their places, and how many found none.
+    """Subjects in the order of their places, and how many others are counted in a tile after theirs.
 
     `before` are the tiles of these places until now. Whoever had a place keeps it, as far as lower tiers do come
     first; others take the places left. With `counted`, the last of several places is kept free for the number of
     those who found none.
     """
-    shown = tuple(waiting)
-    if len(shown) > places:
-        shown = worthiest(view, shown, places - 1 if counted and places > 1 else places)
+    shown, left_over = tuple(waiting), 0
+    if len(waiting) > places:
+        taken = places - 1 if counted and places > 1 else places
+        shown = worthiest(view, waiting, taken)
+        left_over = len(waiting) - taken if taken < places else 0
     had: dict[tuple[str, str], int] = {}
     for place, tile in enumerate(before):
         had.setdefault(key_of(tile), place)
     seated: list[Subject] = []
     for _, group in groupby(sorted(shown, key=lambda s: s.tier), key=lambda s: s.tier):
         seated += _keep(list(group), had, len(seated))
-    return tuple(seated), len(waiting) - len(shown)
+    return tuple(seated), left_over
+
+
+def equal(before: Sequence[Tile]) -> Sequence[Tile]:
+    """The tiles until now, if they were equal ones; those of another arrangement say nothing about places."""
+    return before if len({tile.box.size for tile in before}) == 1 else ()
 
 
 def tiles(seated: Sequence[Subject], left_over: int, boxes: Sequence[Box], doc: LayoutDoc) -> tuple[Tile, ...]:
     """Tiles of subjects in their boxes; the box after the last says how many are left over."""
     made = [subject.tile(box, doc) for subject, box in zip(seated, boxes, strict=False)]
-    if left_over and len(boxes) > len(seated):
+    if left_over:
         made.append(Tile("", None, None, boxes[len(seated)], doc.fit, f"+{left_over} more", "", True))
     return tuple(made)
 

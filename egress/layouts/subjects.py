@@ -68,12 +68,11 @@ def sharing(room: Room) -> bool:
     return any(t.kind == "video" and t.source in _SCREENS and not t.muted for t in room.tracks.values())
 
 
-def featured(view: View, among: Iterable[Subject]) -> Subject | None:
-    """Who belongs on a stage: pinned, else speaking, else prominent; then who spoke last, then one with a camera.
+def featured(view: View, among: Iterable[Subject], favoured: str | None = None) -> Subject | None:
+    """Who belongs on a stage: pinned, else speaking, else prominent; then who spoke last, then one with a picture.
 
-    Of equals the one who has the stage keeps it, so that nothing flaps, else who joined first has it.
+    Of equals it is the peer of the id `favoured` (who has the stage already, so that nothing flaps), else the first.
     """
-    incumbent = view.before[0].peer if view.before else None
     return min(
         among,
         key=lambda s: (
@@ -82,7 +81,8 @@ def featured(view: View, among: Iterable[Subject]) -> Subject | None:
             s.tier,
             _spoke(view, s.peer.id),
             s.video is None,
-            s.peer.id != incumbent,
+            s.screen,
+            s.peer.id != favoured,
         ),
         default=None,
     )

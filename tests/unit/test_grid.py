@@ -7,52 +7,40 @@ from itertools import combinations
 import pytest
 
 from egress.layouts.base import Box, View
-from egress.layouts.geometry import arrange
+from egress.layouts.geometry import arrange, overlap
 from egress.layouts.grid import grid
-from egress.model.look import LayoutDoc
+from egress.model.look import LayoutDoc, RoleDoc
 from egress.model.media import Size
 from egress.model.room import Peer, PeerJoined, PeerLeft, Room, Track, TrackMuted, TrackPublished, TrackSource
+from tests.unit.gathering import CANVASES as GATHERED
+from tests.unit.gathering import check, names, people, share
 
 MOST_TILES = 49
+WIDE, DOC = Size(1280, 720), LayoutDoc()
 
 CANVASES = [
-    Size(1280, 720),
+    *GATHERED,
     Size(1920, 1080),
-    Size(720, 1280),
-    Size(1080, 1080),
-    Size(854, 480),
     Size(2560, 1080),
-    Size(641, 359),
-    Size(64, 64),
+    Size(3840, 2160),
+    Size(640, 360),
 ]
-
-
-def overlap(a: Box, b: Box) -> bool:
-    return a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+LARGE = [c for c in CANVASES if min(c.width, c.height) >= 240]
 
 
 def best_area(count: int, canvas: Size, gap: int, margin: int) -> float:
-    """The largest tile between 4:3 and 16:9 over every rows x columns, in exact arithmetic."""
+    """The largest tile between 4:3 and 1.9 over every rows x columns, in exact arithmetic."""
     best = 0.0
     for columns in range(1, count + 1):
         for rows in range(1, count + 1):
             if columns * rows >= count:
                 width = (canvas.width - 2 * margin - (columns - 1) * gap) / columns
                 height = (canvas.height - 2 * margin - (rows - 1) * gap) / rows
-                aspect = min(max(width / height, 4 / 3), 16 / 9)
-                width = min(width, height * aspect)
-                best = max(best, width * width / aspect)
+                if width > 0 and height > 0:
+                    aspect = min(max(width / height, 4 / 3), 1.9)
+                    width = min(width, height * aspect)
+                    best = max(best, width * width / aspect)
     return best
-
-
-def people(count: int, *, camera: bool = True) -> Room:
-    room = Room("r")
-    for k in range(count):
-        room = room.after(PeerJoined(Peer(f"p{k}", f"Peer {k}")))
-        room = room.after(TrackPublished(Track(f"a{k}", f"p{k}", "audio", TrackSource.MIC)))
-        if camera:
-            room = room.after(TrackPublished(Track(f"v{k}", f"p{k}", "video", TrackSource.CAMERA)))
-    return room
 
 
 @pytest.mark.parametrize("canvas", CANVASES, ids=str)
@@ -69,11 +57,14 @@ def test_boxes_are_even_inside_the_canvas_and_apart(canvas: Size, gap: int, marg
         assert len({box.size for box in boxes}) == 1
 
 
-@pytest.mark.parametrize("canvas", [c for c in CANVASES if c.width > 64], ids=str)
-@pytest.mark.parametrize(("gap", "margin"), [(0, 0), (8, 0)])
-def test_tiles_use_at_least_nine_tenths_of_the_best_possible_area(canvas: Size, gap: int, margin: int) -> None:
+@pytest.mark.parametrize("canvas", LARGE, ids=str)
+@pytest.mark.parametrize(("gap", "margin"), [(0, 0), (8, 0), (4, 24)])
+def test_tiles_suit_a_picture_and_use_nine_tenths_of_the_best_possible_area(
+    canvas: Size, gap: int, margin: int
+) -> None:
     for count in range(1, MOST_TILES + 1):
         box = arrange(count, canvas, gap=gap, margin=margin)[0]
+        assert 4 / 3 <= box.width / box.height <= 1.9, (count, box)
         assert box.width * box.height >= 0.9 * best_area(count, canvas, gap, margin), (count, box)
 
 
@@ -126,7 +117,7 @@ def test_muted_video_becomes_one_placeholder_and_muted_sound_is_marked() -> None
 
 
 def test_a_screen_gets_a_tile_of_its_own_that_is_not_cropped() -> None:
-    room = people(2).after(TrackPublished(Track("s0", "p0", "video", TrackSource.SCREEN)))
+    room = share(people(2), 0)
     tiles = grid(View(room), Size(1280, 720), LayoutDoc())
     assert [t.track for t in tiles] == ["v0", "s0", "v1"]
     assert (tiles[1].fit, tiles[1].label, tiles[1].audio) == ("contain", "Peer 0 (screen)", None)
@@ -147,3 +138,75 @@ def test_an_empty_room_has_no_tiles() -> None:
 def test_a_peer_without_a_name_is_called_by_its_id() -> None:
     room = Room("r").after(PeerJoined(Peer("p9", "")))
     assert grid(View(room), Size(1280, 720), LayoutDoc())[0].label == "p9"
+
+
+@pytest.mark.parametrize("canvas", CANVASES, ids=str)
+def test_every_number_of_peers_fits(canvas: Size) -> None:
+    for count in (*range(1, 50), 60):
+        check(grid(View(people(count)), canvas, LayoutDoc()), canvas)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (49, 4)])
+def test_tall_canvases_have_few_columns(count: int, columns: int) -> None:
+    assert len({box.x for box in arrange(count, Size(1080, 1920), gap=8)[:columns]}) == columns
+    assert len({box.x for box in arrange(count, Size(1080, 1920), gap=8)}) <= columns + (count % columns > 0)
+
+
+def test_pinned_peers_come_first_then_prominent_ones_then_who_joined_first() -> None:
+    roles = {"host": RoleDoc(prominence=5), "guest": RoleDoc()}
+    room = people(3).after(PeerJoined(Peer("h", "Host", "host"))).after(PeerJoined(Peer("x", "X", "stranger")))
+    assert names(grid(View(room, roles=roles), WIDE, DOC)) == ["h", "p0", "p1", "p2", "x"]
+    assert names(grid(View(room, pinned=("x", "p1"), roles=roles), WIDE, DOC)) == ["x", "p1", "h", "p0", "p2"]
+
+
+def test_who_stays_keeps_the_place_when_someone_leaves_or_joins() -> None:
+    before = grid(View(people(6)), WIDE, DOC)
+    room = people(6).after(PeerLeft("p2"))
+    gone = grid(View(room, before=before), WIDE, DOC)
+    assert names(gone) == ["p0", "p1", "p5", "p3", "p4"]
+    back = grid(View(room.after(PeerJoined(Peer("p2", "Peer 2"))), before=gone), WIDE, DOC)
+    assert names(back) == ["p0", "p1", "p5", "p3", "p4", "p2"]
+
+
+def test_a_pin_swaps_two_and_taking_it_away_moves_nobody() -> None:
+    before = grid(View(people(6)), WIDE, DOC)
+    pinned = grid(View(people(6), pinned=("p4",), before=before), WIDE, DOC)
+    assert names(pinned) == ["p4", "p1", "p2", "p3", "p0", "p5"]
+    assert names(grid(View(people(6), before=pinned), WIDE, DOC)) == names(pinned)
+
+
+def test_who_speaks_out_of_sight_takes_the_place_of_who_was_quiet_longest() -> None:
+    doc = LayoutDoc(most=5)
+    tiles = grid(View(people(9), speaker="p1", recent=("p1", "p3")), WIDE, doc)
+    assert names(tiles) == ["p0", "p1", "p2", "p3", "+5 more"]
+    recent: tuple[str, ...] = ("p1", "p3")
+    for speaker, seen in (
+        ("p8", ["p0", "p1", "p8", "p3"]),
+        ("p7", ["p7", "p1", "p8", "p3"]),
+        ("p6", ["p7", "p1", "p8", "p6"]),
+        ("p7", ["p7", "p1", "p8", "p6"]),
+        ("p5", ["p7", "p5", "p8", "p6"]),
+    ):
+        recent = (speaker, *(peer for peer in recent if peer != speaker))
+        tiles = grid(View(people(9), speaker=speaker, recent=recent, before=tiles), WIDE, doc)
+        assert names(tiles) == [*seen, "+5 more"]
+    quiet = grid(View(people(9), recent=recent, before=tiles), WIDE, doc)
+    assert names(quiet) == names(tiles), "silence moves nobody"
+
+
+def test_pinned_and_prominent_peers_and_screens_are_always_seen() -> None:
+    roles = {"host": RoleDoc(prominence=1)}
+    room = share(people(9), 7).after(PeerJoined(Peer("h", "Host", "host")))
+    recent = ("p1", "p2", "p3", "p4")
+    tiles = grid(View(room, "p1", recent, ("p8",), roles), WIDE, LayoutDoc(most=6))
+    assert names(tiles) == ["p8", "h", "p1", "p2", "s7", "+6 more"]
+
+
+def test_with_one_tile_only_nobody_is_counted_instead_of_seen() -> None:
+    assert names(grid(View(people(9), speaker="p4"), WIDE, LayoutDoc(most=1))) == ["p4"]
+
+
+def test_each_further_camera_has_a_tile() -> None:
+    room = people(2).after(TrackPublished(Track("w0", "p0", "video", TrackSource.CAMERA)))
+    assert [t.track for t in grid(View(room), WIDE, DOC)] == ["v0", "w0", "v1"]
+    assert [t.track for t in grid(View(room.after(TrackMuted("v0", True))), WIDE, DOC)] == ["w0", "v1"]
