@@ -86,7 +86,7 @@ async def late() -> None:
 async def nine() -> None:
     """Nine cameras of 1280x720 in three layers on a canvas of 1280x720."""
     async with janus_and_front() as (folder, janus, front):
-        world = World.everyone(9, 30, size=Size(1280, 720))
+        world = World.everyone(9, 30, size=Size(1280, 720)).unsure(0, 2)
         async with recording(folder, room=janus.url(ROOM), pipeline="record-grid") as job:
             async with world.perform(front.whip(ROOM), troupe=TROUPE) as cast:
                 await cast.finished()
