@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from egress.intakes import Intakes
-from egress.layouts import arranging, casting
-from egress.layouts.base import Tile, View
+from egress.layouts import casting
+from egress.layouts.base import Tile
 from egress.media.floor import Floor
 from egress.media.programme import Programme
 from egress.media.scene import PictureSource, Portrait, Scene, SoundSource, Style
+from egress.media.scenery import scene_of
 from egress.model.clock import SessionClock
 from egress.model.direction import Direction
 from egress.model.look import CardDoc
 from egress.model.media import Nanos, Size
 from egress.model.pipeline import Pipeline
-from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackPublished, TrackSource
+from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackPublished
 from egress.rooms.base import RoomSession
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Stage:
         self._wanted: dict[str, Size | None] = {}
         self._asking = asyncio.Lock()
         self._hints: set[asyncio.Task[None]] = set()
+        self._ended = False
         self._revise()
 
     def selected(self, peer: Peer) -> bool:
@@ -119,6 +121,7 @@ class Stage:
 
     def end_with(self, card: CardDoc, at: Nanos) -> None:
         """Fill the canvas with a card, in silence, from session time `at` on, whatever else is said."""
+        self._ended = True
         self._programme.show(Scene(style=self._styled(card)), at)
 
     async def close(self) -> None:
@@ -170,6 +173,8 @@ class Stage:
 
     def _tell(self, begin: Nanos, scenes: Sequence[tuple[Nanos, Scene]]) -> None:
         """From `begin` on these scenes follow; the programme hears only of what changes."""
+        if self._ended:
+            return
         kept = [(at, scene) for at, scene in self._shown if at < begin]
         last = kept[-1][1] if kept else None
         fresh: list[tuple[Nanos, Scene]] = []
@@ -194,34 +199,18 @@ class Stage:
         return scenes
 
     def _scene(self, moment: _Moment, before: tuple[Tile, ...], start: CardDoc | None) -> Scene:
-        pipeline, direction = self._pipeline, self.direction
-        cast = casting.cast(moment.room, pipeline.select, pipeline.roles, direction.hidden)
-        shown = cast.shown
-        scene = Scene(
-            sounds=MappingProxyType({t: moment.sounds[t] for t in cast.heard if t in moment.sounds}),
-            pans=cast.pans if pipeline.audio.channels == 2 else MappingProxyType({}),
-            peers=frozenset(shown.peers),
-            voices=MappingProxyType(
-                {
-                    t.id: t.peer
-                    for t in shown.tracks.values()
-                    if t.kind == "audio" and t.source is not TrackSource.SCREEN_AUDIO
-                }
-            ),
-            speaking=shown.speaking,
-            paused=direction.paused,
-            style=self._styled(None),
+        return scene_of(
+            self._pipeline,
+            moment.room,
+            self.direction,
+            self.floor,
+            self._styled,
+            pictures=moment.pictures,
+            sounds=moment.sounds,
+            before=before,
+            published=moment.published,
+            start=start,
         )
-        if pipeline.video is None:
-            return scene
-        view = View(shown, self.floor.speaker, self.floor.recent, direction.pinned, pipeline.roles, before)
-        tiles = arranging.tiles(view, pipeline.video.size, direction.layout)
-        card = start
-        if direction.paused:
-            card = pipeline.cards.paused
-        elif card is None and not (tiles and moment.published):
-            card = pipeline.cards.waiting
-        return replace(scene, tiles=tiles, pictures=moment.pictures, style=self._styled(card))
 
     def _styled(self, card: CardDoc | None) -> Style:
         """The style of now: the very same object while nothing of it changes, so that nothing is drawn anew."""

@@ -46,6 +46,7 @@ def scene_of(
         voices=MappingProxyType({t.id: t.peer for t in voices}),
         speaking=shown.speaking,
         paused=direction.paused,
+        style=styled(None),
     )
     if pipeline.video is None:
         return scene

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import av
 
+from egress.layouts.base import Tile
 from egress.media.compositor import Compositor
 from egress.media.floor import Floor
 from egress.media.programme import SPEAKING_HOLD
@@ -19,7 +20,7 @@ from egress.model.pipeline import Pipeline, Video
 from egress.model.room import Room
 from egress.preview.rehearsal import Cue, Rehearsal
 
-FADES: Nanos = 2 * SECOND
+FADES: Nanos = SECOND + SECOND // 4
 """Drawing begins this long before a picture that is wanted: every fade that shows in it has begun by then."""
 
 
@@ -41,11 +42,17 @@ class Showing:
         self._floor = Floor()
         self._scene = Scene()
         self._spoke: dict[str, Nanos] = {}
+        self._changed: Nanos = 0
         self._starting = True
         self._stopped = False
         self._accents = {role: doc.accent for role, doc in pipeline.roles.items() if doc.accent}
         self._style = Style()
         self._looks: tuple[object, ...] = ()
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        """The tiles of the picture drawn last."""
+        return self._scene.tiles
 
     def at(self, tick: int) -> Nanos:
         """The session time of a tick."""
@@ -55,17 +62,22 @@ class Showing:
         """The picture of the tick at, or last before, a session time not before the next tick."""
         last = at * self._video.fps.numerator // (SECOND * self._video.fps.denominator)
         while self.ticks < last:
-            if self.at(self.ticks) < at - FADES:
-                self._advance()
-            else:
-                self.draw()
+            tick = self.at(self.ticks)
+            self._advance()
+            # What a fade begins with must have been drawn, and all of it; pictures that only move need not.
+            first = at - FADES <= tick < at - FADES + self.at(1)
+            if first or at - FADES <= tick < self._changed + FADES:
+                self._drawn(tick)
         return self.draw()
 
     def draw(self) -> av.VideoFrame:
         """The picture of the next tick; it is valid until the one after it is drawn."""
-        at, half = self.at(self.ticks), (self.at(1) - self.at(0)) // 2
+        at = self.at(self.ticks)
         self._advance()
-        return self._compositor.draw(lambda track: self._cast.picture(track, at, half), at)
+        return self._drawn(at)
+
+    def _drawn(self, at: Nanos) -> av.VideoFrame:
+        return self._compositor.draw(lambda track: self._cast.picture(track, at, self.at(1) // 2), at)
 
     def _advance(self) -> None:
         """Let happen what happens up to the next tick, and change the scene when it changes."""
@@ -115,6 +127,7 @@ class Showing:
         self._cast.change(scene)
         if scene.tiles != before.tiles or scene.style is not before.style:
             self._compositor.arrange(scene.tiles, scene.style)
+            self._changed = at
 
     def _styled(self, card: CardDoc | None) -> Style:
         """The style of now: the very same object while it is the same style, so that nothing is drawn anew."""

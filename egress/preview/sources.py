@@ -16,7 +16,8 @@ from egress.preview.slide import slide
 FPS = 15
 """Pictures a made-up camera takes in a second."""
 
-_SMALL, _LARGE = Size(640, 360), Size(1280, 720)
+_SIZES = (Size(320, 180), Size(640, 360), Size(1280, 720))
+"""Layers a made-up camera sends: the smallest that fills its tile is taken."""
 
 
 class Drawn:
@@ -32,6 +33,9 @@ class Drawn:
         """Make pictures for a tile of this size from now on; without one, the last picture stays."""
         if size is not None and (size, fit) != (self._tile, self._fit):
             self._tile, self._fit, self._picture = size, fit, None
+
+    def _fills(self, size: Size) -> bool:
+        return self._tile is None or (self._tile.width <= size.width and self._tile.height <= size.height)
 
     def _scaled(self, frame: av.VideoFrame, at: Nanos) -> Picture:
         scaled, source = self._scaler.scale(frame, self._tile, self._fit, 0)
@@ -54,8 +58,7 @@ class Camera(Drawn):
         due = number * SECOND // FPS
         if self._picture is not None and self._picture.at == due:
             return self._picture
-        small = self._tile is None or (self._tile.width <= _SMALL.width and self._tile.height <= _SMALL.height)
-        size = _SMALL if small else _LARGE
+        size = next((size for size in _SIZES if self._fills(size)), _SIZES[-1])
         if self._figure is None or self._figure[0] != size:
             self._figure = (size, Figure(self._looks, size))
         return self._scaled(self._figure[1].draw(number / FPS, speaking=self._speaks()), due)
