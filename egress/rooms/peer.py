@@ -65,6 +65,7 @@ class PeerConnection:
         self._routes: dict[int, ReceivedTrack] = {}
         self._by_type: dict[int, ReceivedTrack | None] = {}
         self._mid_id = self._arrivals_id = 0
+        self._reduced_size = True
         self._arrivals = Arrivals(self._ssrc)
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -143,6 +144,7 @@ class PeerConnection:
                 session=self._session,
                 version=self._version,
             )
+            self._reduced_size = all(p.section.reduced_size for p in plans if p.receiving)
             self._adopt(plans)
             if first:
                 self._connecting = self._loop.create_task(self._connect(remote))
@@ -274,11 +276,21 @@ class PeerConnection:
 
     def nack(self, ssrc: int, sequences: list[int]) -> None:
         """Ask the sender for packets again (Feedback)."""
-        self._transport.send_rtcp(rtcp.nack(self._ssrc, ssrc, sequences))
+        self._say(ssrc, rtcp.nack(self._ssrc, ssrc, sequences))
 
     def pli(self, ssrc: int) -> None:
         """Ask the sender for a keyframe (Feedback)."""
-        self._transport.send_rtcp(rtcp.pli(self._ssrc, ssrc))
+        self._say(ssrc, rtcp.pli(self._ssrc, ssrc))
+
+    def _say(self, ssrc: int, feedback: bytes) -> None:
+        """Send feedback about one stream; alone only where a=rtcp-rsize says so (RFC 5506), else after a report on it.
+
+        Janus 1.1.2 tells by the first report's block which stream is meant, and drops feedback that comes alone.
+        """
+        track = self._routes.get(ssrc)
+        block = track.block(monotonic()) if track is not None and not self._reduced_size else None
+        report = rtcp.receiver_report(self._ssrc, self._cname, [block]) if block is not None else b""
+        self._transport.send_rtcp(report + feedback)
 
     def _hurry(self, seconds: float) -> None:
         self._fast_due = self._loop.time() + seconds
