@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 
 from egress.demo.people import person
 from egress.demo.picture import LOOP_SECONDS
-from egress.layouts.grid import grid
 from egress.model import units
 from egress.model.look import LayoutDoc
 from egress.model.media import SECOND, Nanos
 from tests.listening import Sound, beeps, hear
 from tests.verdict import Bars, PersonReport, Report
-from tests.watching import LayoutFunction, Watched, distinct, flashes, longest_freeze, watch
+from tests.watching import Watched, distinct, flashes, longest_freeze, watch
 from tests.world import Expect, World
 
 _SETTLE = 2
@@ -56,19 +55,20 @@ def probe(
     zero: Nanos | None = None,
     began: float = 0.0,
     source_fps: int = 30,
-    layout: LayoutFunction = grid,
+    screens: int = 0,
     doc: LayoutDoc | None = None,
     aspect: float = 16 / 9,
 ) -> Report:
     """Judge a product by a world, or, given only how many participants, as if all had been there all the time.
 
     `zero` is the plan's second 0 on the monotonic clock and `began` the plan's second at which the product begins, to
-    within 4 s; without a world neither matters: what is required begins two seconds after the first event.
+    within 4 s; without a world neither matters: what is required begins two seconds after the first event. `doc` is
+    the layout; at most `screens` of the participants are published as a shared screen.
     """
     options = {"live_start_index": "0"} if str(location).endswith(".m3u8") else {}
     everyone = world.participants if world else tuple(range(participants or 1))
     sound = hear(location, options)
-    watched = watch(location, participants=len(everyone), layout=layout, doc=doc, aspect=aspect, options=options)
+    watched = watch(location, participants=len(everyone), screens=screens, doc=doc, aspect=aspect, options=options)
     heard = {who: beeps(sound.mono(), sound.rate, person(who).tone, sound.start) for who in everyone} if sound else {}
     seen = {who: flashes(watched, who, source_fps) for who in everyone} if watched else {}
     phase = _phase([b.at for found in heard.values() for b in found] or [f.at for v in seen.values() for f in v])

@@ -14,8 +14,11 @@ import numpy as np
 from egress.demo.clip import RATE, beeps
 from egress.demo.people import person
 from egress.demo.picture import Artist, planes
-from egress.layouts.geometry import arrange
+from egress.layouts.arranging import tiles
+from egress.layouts.base import Box, Tile, View
+from egress.model.look import GridDoc, LayoutDoc
 from egress.model.media import Size
+from tests.watching import room_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,16 @@ def make(
     canvas: Size = Size(640, 360),  # noqa: B008
     fps: int = 30,
     first_second: float = 0.3,
+    doc: LayoutDoc | None = None,
+    screens: int = 0,
 ) -> None:
-    """A grid of participants as the product of a faultless engine, but for `faults`.
+    """Participants in a layout, default a grid, as the product of a faultless engine, but for `faults`.
 
-    The product begins at `first_second` of the shared clock.
+    The product begins at `first_second` of the shared clock. The last `screens` participants are shared screens.
     """
     faults = faults or Faults()
+    room = room_of(participants - screens, screens)
+    shown = tiles(View(room), canvas, doc or GridDoc())
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         container.metadata["title"] = "synthetic"
         video: Any = container.add_stream("libx264", rate=fps)
@@ -63,20 +70,24 @@ def make(
         video.codec_context.time_base = Fraction(1, 90_000)
         audio: Any = container.add_stream("aac", rate=RATE)
         audio.codec_context.layout = "stereo"
-        _pictures(container, video, participants, seconds, faults, canvas, fps, first_second)
+        _pictures(container, video, shown, seconds, faults, canvas, fps, first_second)
         _sound(container, audio, participants, seconds, faults, first_second)
 
 
 def _pictures(
-    container: Any, stream: Any, participants: int, seconds: int, faults: Faults, canvas: Size, fps: int, begin: float
+    container: Any,
+    stream: Any,
+    shown: tuple[Tile, ...],
+    seconds: int,
+    faults: Faults,
+    canvas: Size,
+    fps: int,
+    begin: float,
 ) -> None:
-    boxes = arrange(participants, canvas, gap=8)
-    order = faults.order or tuple(range(participants))
-    # 16:9 pictures, as large as covers their tiles.
-    covers = [
-        Size(_even(max(box.width, box.height * 16 / 9)), _even(max(box.height, box.width * 9 / 16))) for box in boxes
-    ]
-    artists = {who: Artist(person(who), size, fps) for who, size in zip(order, covers, strict=True)}
+    places = sorted(shown, key=lambda tile: (tile.screen, tile.peer))
+    order = faults.order or tuple(range(len(shown)))
+    cast = [(order[places.index(tile)], tile) for tile in shown]
+    artists = {who: Artist(person(who), _scaled(tile), fps) for who, tile in cast}
     for number in range(seconds * fps):
         at = number / fps
         if faults.frozen[0] <= at < faults.frozen[1]:
@@ -86,21 +97,37 @@ def _pictures(
         frame = av.VideoFrame(canvas.width, canvas.height, "yuv420p")
         luma, blue, red = planes(frame)
         luma[:], blue[:], red[:] = 16, 128, 128
-        for who, box in zip(order, boxes, strict=True):
+        for who, tile in cast:
             now = begin + at - faults.video_late.get(who, 0.0)
             if int(now + 0.5) in faults.hidden.get(who, ()):
                 continue
             # The newest picture taken at or before this instant, as a tick shows it.
             index = int(np.floor(now * fps + 1e-6)) % artists[who].length
-            tile = planes(artists[who].draw(index))
-            for plane, part, scale in zip((luma, blue, red), tile, (1, 2, 2), strict=True):
-                x, y, width, height = (value // scale for value in (box.x, box.y, box.width, box.height))
-                left, top = (part.shape[1] - width) // 2, (part.shape[0] - height) // 2
-                plane[y : y + height, x : x + width] = part[top : top + height, left : left + width]
+            drawn = planes(artists[who].draw(index))
+            _paste(drawn, tile.box, (luma, blue, red))
         frame.pts = number * 90_000 // fps + (faults.jump if number > 40 else 0)
         frame.time_base = Fraction(1, 90_000)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def _scaled(tile: Tile) -> Size:
+    """The size of a 16:9 picture that covers a tile, or is contained in it."""
+    box = tile.box
+    if tile.fit == "contain":
+        return Size(int(min(box.width, box.height * 16 / 9)) & ~1, int(min(box.height, box.width * 9 / 16)) & ~1)
+    return Size(_even(max(box.width, box.height * 16 / 9)), _even(max(box.height, box.width * 9 / 16)))
+
+
+def _paste(drawn: tuple[Any, ...], box: Box, canvas: tuple[Any, ...]) -> None:
+    """The middle of a picture in the middle of a box, black around it."""
+    for plane, part, scale, black in zip(canvas, drawn, (1, 2, 2), (16, 128, 128), strict=True):
+        into = plane[box.y // scale : (box.y + box.height) // scale, box.x // scale : (box.x + box.width) // scale]
+        into[:] = black
+        height, width = min(part.shape[0], into.shape[0]), min(part.shape[1], into.shape[1])
+        top, left = (part.shape[0] - height) // 2, (part.shape[1] - width) // 2
+        down, right = (into.shape[0] - height) // 2, (into.shape[1] - width) // 2
+        into[down : down + height, right : right + width] = part[top : top + height, left : left + width]
 
 
 def _even(length: float) -> int:

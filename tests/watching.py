@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,15 +13,13 @@ import numpy as np
 from egress.demo import barcode
 from egress.demo.people import MOST, chroma, person
 from egress.demo.picture import planes
+from egress.layouts.arranging import tiles
 from egress.layouts.base import Tile, View
-from egress.layouts.grid import grid
 from egress.model.look import LayoutDoc
 from egress.model.media import Size
 from egress.model.room import Peer, Room, Track, TrackSource
 
 _BT709 = {"kr": 0.2126, "kb": 0.0722}
-
-LayoutFunction = Callable[[View, Size, LayoutDoc], Sequence[Tile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +95,15 @@ def watch(
     location: str | Path,
     *,
     participants: int,
-    layout: LayoutFunction = grid,
+    screens: int = 0,
     doc: LayoutDoc | None = None,
     aspect: float = 16 / 9,
     options: dict[str, str] | None = None,
 ) -> Watched | None:
-    """Decode and read every picture; None when there is no video. Tiles are those of the layout itself.
+    """Decode and read every picture; None when there is no video. Tiles are those of the document's own layout.
 
-    How many tiles there are is found out picture by picture: the arrangement in which most bar codes can be read.
+    How many cameras, and how many screens (at most `screens` of the participants are published as one), there are is
+    found out picture by picture: the arrangement in which most bar codes can be read.
     """
     doc = doc or LayoutDoc()
     with av.open(str(location), options=options or {}) as container:
@@ -115,13 +113,19 @@ def watch(
         stream.thread_type = "AUTO"
         canvas = Size(stream.width, stream.height)
         found = Watched(canvas, stream.codec_context.name, Fraction(stream.time_base or 1))
-        eyes: dict[int, list[Eye]] = {}
-        tiles = participants
+        rooms = [  # cameras, screens
+            (cameras, shared)
+            for shared in range(min(screens, participants) + 1)
+            for cameras in range(participants - shared + 1)
+            if cameras + shared
+        ]
+        eyes: dict[tuple[int, int], list[Eye]] = {}
+        now = (participants, 0)
 
-        def look(count: int, views: tuple[barcode.Luma, ...]) -> list[tuple[int, int, float]]:
-            if count not in eyes:
-                eyes[count] = [Eye(tile, canvas, aspect) for tile in layout(View(_room(count)), canvas, doc)]
-            return [seen for eye in eyes[count] if (seen := eye.look(*views)) is not None]
+        def look(room: tuple[int, int], views: tuple[barcode.Luma, ...]) -> list[tuple[int, int, float]]:
+            if room not in eyes:
+                eyes[room] = [Eye(tile, canvas, aspect) for tile in tiles(View(room_of(*room)), canvas, doc)]
+            return [seen for eye in eyes[room] if (seen := eye.look(*views)) is not None]
 
         for packet in container.demux(stream):
             if packet.pts is not None and packet.size:
@@ -131,28 +135,30 @@ def watch(
                     found.keys.append(packet.pts)
             for frame in packet.decode():
                 views = planes(frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p"))
-                best = look(tiles, views)
-                if len(best) < tiles:
-                    for count in range(1, participants + 1):
-                        other = look(count, views) if count != tiles else []
+                best = look(now, views)
+                if len(best) < len(eyes[now]):
+                    for room in rooms:
+                        other = look(room, views) if room != now else []
                         if len(other) > len(best):
-                            tiles, best = count, other
+                            now, best = room, other
                 number = len(found.ticks)
                 found.ticks.append(frame.pts or 0)
-                if best and (not found.arrangements or found.arrangements[-1][1] != tiles):
-                    found.arrangements.append((number, tiles))
+                if best and (not found.arrangements or found.arrangements[-1][1] != len(eyes[now])):
+                    found.arrangements.append((number, len(eyes[now])))
                 for who, counter, flash in best:
                     found.sights.setdefault(who, []).append(Sight(number, counter, flash))
     return found
 
 
-def _room(count: int) -> Room:
-    """A room in which so many publish a camera."""
-    names = [f"peer-{index:02d}" for index in range(count)]
+def room_of(cameras: int, screens: int = 0) -> Room:
+    """A room in which so many publish a camera, and so many a screen, those with a camera first."""
+    names = [f"peer-{index:02d}" for index in range(max(cameras, screens))]
+    tracks = [Track(name, name, "video", TrackSource.CAMERA) for name in names[:cameras]]
+    tracks += [Track(f"{name}-screen", name, "video", TrackSource.SCREEN) for name in names[:screens]]
     return Room(
         "probe",
         MappingProxyType({name: Peer(name, name) for name in names}),
-        MappingProxyType({name: Track(name, name, "video", TrackSource.CAMERA) for name in names}),
+        MappingProxyType({track.id: track for track in tracks}),
     )
 
 
