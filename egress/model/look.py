@@ -47,7 +47,7 @@ class _WithStrip(LayoutDoc):
     strip: Literal["auto", "side", "bottom", "none"] = Field(
         "auto", description="Where the others are: auto is side on wide canvases, bottom on tall ones."
     )
-    share: float = Field(0.22, ge=0.05, le=0.5, description="How much of the canvas the strip takes.")
+    share: float = Field(0.22, ge=0.05, le=0.5, description="How much of the canvas the strip takes, at least.")
 
 
 class SpeakerDoc(_WithStrip):
@@ -69,7 +69,7 @@ class PipDoc(LayoutDoc):
 
     kind: Literal["pip"] = Field(description="This kind of layout.")
     corner: Corner = Field("bottom-right", description="Where the inset is.")
-    share: float = Field(0.25, ge=0.05, le=0.5, description="Width of the inset as a part of the canvas's shorter way.")
+    share: float = Field(0.25, ge=0.05, le=0.5, description="Width of the inset as a part of the canvas's.")
 
 
 class SpotlightDoc(_WithStrip):
@@ -96,7 +96,7 @@ class BoxDoc(Document):
     height: Share = Field(description="Height.")
     role: str | None = Field(None, description="The first peer of this role that has no box yet.")
     name: str | None = Field(None, description="The peer whose name fits this pattern (* and ?).")
-    screen: bool = Field(False, description="true: a shared screen.")
+    screen: bool = Field(False, description="true: a shared screen; anybody while there is none.")
     fit: Fit | None = Field(None, description="As layout.fit, for this box.")
 
 
