@@ -72,7 +72,7 @@ class Outlets:
             outlet.thread.offer(packet)
 
     def mark(self, mark: Mark) -> None:
-        """Tell every sink of a join, leave or gap, or where the programme's end is to be."""
+        """Tell every sink of a join, leave, gap or pause, or where the programme's end is to be; from any thread."""
         for outlet in self._outlets:
             outlet.thread.offer(mark)
 

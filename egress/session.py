@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from egress.chronicle import Chronicle
+from egress.desk import Desk, placeholders
+from egress.media.floor import Floor
 from egress.media.programme import Programme
-from egress.model import registry
+from egress.model import control, registry
 from egress.model.clock import SessionClock
-from egress.model.errors import Blame, EgressError, Fault
+from egress.model.errors import Blame, EgressError, Fault, RequestError
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos, Packet
 from egress.model.order import JobOrder
-from egress.model.room import PeerJoined, PeerLeft, RoomClosed, RoomEvent, RoomWarning, TrackPublished
+from egress.model.room import RoomClosed
+from egress.model.units import duration_text
 from egress.outlets import Outlets
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import END, Mark
@@ -56,6 +60,7 @@ class _Parts:
     programme: Programme
     stage: Stage
     outlets: Outlets
+    chronicle: Chronicle
 
 
 class Session:
@@ -68,6 +73,23 @@ class Session:
         self._fault: EgressError | None = None
         self._bytes = 0
         self._attendance = Attendance.of(order)
+        self._desk: Desk | None = None
+
+    def command(self, line: bytes) -> None:
+        """Obey what an operator says, a line of JSON (egress.model.control), and answer it by an event."""
+        if self._desk is not None:
+            self._desk.hear(line)
+            return
+        try:
+            command = control.parse(line)
+            if not isinstance(command, control.Stop):
+                when = "it is ending" if self._stopped.done() else "it has not joined its room yet"
+                raise RequestError(f"the job does not listen: {when}", (("command", f"comes at a wrong time: {when}"),))
+        except RequestError as error:
+            self._announce(control.answer(control.echo(line), error=error))
+            return
+        self.stop(command.reason)
+        self._announce(control.answer(command, message="stopping"))
 
     def stop(self, reason: str) -> None:
         """Begin the stop ladder; the first reason counts."""
@@ -103,12 +125,23 @@ class Session:
         def on_warning(message: str) -> None:
             self._announce({"type": "warning", "message": message})
 
-        programme = Programme(self._order.pipeline, clock, on_packet, on_error, on_warning)
+        def on_floor(floor: Floor) -> None:
+            loop.call_soon_threadsafe(stage.give_floor, floor)
+
+        def on_pause(paused: bool, at: Nanos) -> None:
+            chronicle.cut(paused, at)
+            loop.call_soon_threadsafe(chronicle.paused, paused, at)
+
+        programme = Programme(self._order.pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause)
         outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
         stage = Stage(self._order.pipeline, clock, visit, programme, on_warning)
+        delay = self._order.pipeline.delay
+        chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay)
+        values = placeholders(self._order, clock.wall)
+        self._desk = Desk(self._order, values, stage, self._announce, on_stop=self.stop, on_mark=chronicle.mark)
         self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
-        parts = _Parts(visit, clock, programme, stage, outlets)
+        parts = _Parts(visit, clock, programme, stage, outlets, chronicle)
         pulse = self._start(self._pulse(parts), "pulse")
         tasks = [
             self._start(self._follow(parts), "follow the room"),
@@ -116,6 +149,7 @@ class Session:
         ]
         try:
             reason = await self._stopped
+            self._desk = None
             await _end(*tasks)
             return await self._ladder(reason, parts)
         finally:
@@ -126,6 +160,10 @@ class Session:
         now = parts.clock.now()
         end = now if self._order.seconds is None else min(now, round(self._order.seconds * SECOND))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
+        card = self._order.pipeline.cards.end
+        if card is not None and self._fault is None:
+            parts.stage.end_with(card, end)
+            end += card.duration
         length = await asyncio.to_thread(parts.programme.finish, end)
         if reason == EMPTY and parts.stage.ever_published:
             # Nobody wants to keep the minutes after the last one has gone.
@@ -182,32 +220,13 @@ class Session:
 
     async def _follow(self, parts: _Parts) -> None:
         async for event in parts.visit.events():
-            name = _peer_name(parts.stage, event)
+            before = parts.stage.room
             await parts.stage.take(event)
-            self._tell(event, parts, name)
+            parts.chronicle.tell(event, before)
             if isinstance(event, RoomClosed):
                 self.stop(f"the room closed: {event.reason}")
                 return
         self.stop("the room closed")
-
-    def _tell(self, event: RoomEvent, parts: _Parts, name: str) -> None:
-        now = parts.clock.now()
-        match event:
-            case PeerJoined(peer):
-                if parts.stage.selected(peer):
-                    self._attendance.joined(peer, now)
-                    parts.outlets.mark(Mark(now, "join", peer.name))
-                self._announce({"type": "room", "event": "joined", "peer": peer.name, "role": peer.role})
-            case PeerLeft(peer_id, reason):
-                self._attendance.left(peer_id, now)
-                parts.outlets.mark(Mark(now, "leave", name))
-                self._announce({"type": "room", "event": "left", "peer": name, "reason": reason})
-            case TrackPublished(track):
-                self._announce({"type": "room", "event": "published", "peer": name, "track": str(track.source)})
-            case RoomWarning(message):
-                self._announce({"type": "warning", "message": message})
-            case _:
-                pass
 
     async def _watch(self, parts: _Parts) -> None:
         """Stop when the pipeline's rules, the asked-for length, the sinks or a dead programme say so."""
@@ -215,6 +234,7 @@ class Session:
         rules = self._order.pipeline.stop
         limit = rules.max if self._order.seconds is None else min(rules.max, round(self._order.seconds * SECOND))
         why = "the asked-for length is reached" if limit < rules.max else "the longest a job may run"
+        empty = lost = last = 0
         while True:
             now = parts.clock.now()
             if (dead := parts.programme.stats.error) is not None:
@@ -223,10 +243,19 @@ class Session:
                 self._fail(failures[0][1])
             if now >= limit:
                 self.stop(why)
+            if not stage.room.connected:
+                # Who is there cannot be known, so the room does not count as empty.
+                lost += now - last
+                if rules.lost_for and lost >= rules.lost_for:
+                    self.stop(f"the room could not be reached for {duration_text(rules.lost_for)}")
+            else:
+                lost = 0
+                empty = 0 if stage.participants else empty + now - last
+                if rules.empty_for and empty >= rules.empty_for:
+                    self.stop(EMPTY)
             if stage.participants:
                 stage.last_seen = now
-            elif rules.empty_for and now - stage.last_seen >= rules.empty_for:
-                self.stop(EMPTY)
+            last = now
             await asyncio.sleep(max(0.001, min(0.25, (limit - now) / SECOND)))
 
     async def _pulse(self, parts: _Parts) -> None:
@@ -265,11 +294,3 @@ def _resident() -> int:
 
 def _fault(error: BaseException) -> EgressError:
     return Fault(f"{type(error).__name__}: {error}")
-
-
-def _peer_name(stage: Stage, event: RoomEvent) -> str:
-    peer_id = event.peer if isinstance(event, PeerLeft) else None
-    if isinstance(event, TrackPublished):
-        peer_id = event.track.peer
-    peer = stage.room.peers.get(peer_id) if peer_id else None
-    return peer.name if peer else (peer_id or "")

@@ -12,7 +12,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from egress.model.errors import EgressError, Fault, RequestError
@@ -24,6 +24,9 @@ from egress.storage.spool import JobFolder
 EXIT = {JobState.FINISHED: 0, JobState.ABORTED: 1, JobState.FAILED: 1}
 
 BAD_ORDER = 2
+
+LONGEST_LINE = 4 << 20
+"""Bytes the order may have; commands are held to less (egress.model.control)."""
 
 _PASSING = ("alive", "hls")
 """Events that lose their worth with the next one of their type."""
@@ -164,26 +167,26 @@ def _commands(lines: Iterator[bytes], loop: asyncio.AbstractEventLoop, session: 
     Blocked in a read until the process ends, hence a daemon thread and not a task.
     """
 
-    def stop(reason: str) -> None:
+    def call(what: Callable[[Any], None], said: Any) -> None:
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(session.stop, reason)
+            loop.call_soon_threadsafe(what, said)
 
     for line in lines:
-        try:
-            command = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(command, dict) and command.get("command") == "stop":
-            stop(str(command.get("reason") or "asked to stop"))
-    stop("the process that started the job is gone")
+        if line.strip():
+            call(session.command, line)
+    call(session.stop, "the process that started the job is gone")
 
 
 def _lines(handle: int) -> Iterator[bytes]:
-    """Lines of a descriptor until its end, unbuffered: a buffered file that a thread waits in is fatal at exit."""
+    """Lines of a descriptor until its end, unbuffered: a buffered file that a thread waits in is fatal at exit.
+
+    Of a line over LONGEST_LINE only so much is kept: whoever reads it will refuse it.
+    """
     rest = b""
     while chunk := os.read(handle, 65536):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
+        rest = rest[:LONGEST_LINE]
     if rest:
         yield rest
 

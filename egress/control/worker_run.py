@@ -22,6 +22,9 @@ ALIVE_WITHIN = 20.0
 
 LINE_LIMIT = 4 << 20
 
+WAITING = 1 << 20
+"""Bytes of commands that may wait for the worker to read them."""
+
 
 class WorkerRun:
     """A running worker. `events` must be followed to its end; it watches over the worker's signs of life."""
@@ -76,8 +79,19 @@ class WorkerRun:
 
     def ask_to_stop(self, reason: str) -> None:
         """Ask the worker to end its job cleanly."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"command": "stop", "reason": reason}).encode() + b"\n")
+        self.command(json.dumps({"command": "stop", "reason": reason[:200]}))
+
+    def command(self, line: str | bytes) -> bool:
+        """Pass on what an operator says, one line of JSON (egress.model.control); its `control` event answers it.
+
+        False when the worker takes no more: it is ending, or has not read what waits.
+        """
+        stdin = self._process.stdin
+        assert stdin is not None
+        if stdin.is_closing() or stdin.transport.get_write_buffer_size() > WAITING:
+            return False
+        stdin.write((line.encode() if isinstance(line, str) else line).replace(b"\n", b" ") + b"\n")
+        return True
 
     def kill(self, reason: str) -> None:
         """End the worker at once, if it still lives; what it recorded is still in the spool."""

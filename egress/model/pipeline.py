@@ -94,6 +94,9 @@ class Stop(Document):
     """When a job ends by itself."""
 
     empty_for: Duration = Field(5 * 60 * SECOND, description="End when nobody has been there for this long; 0s never.")
+    lost_for: Duration = Field(
+        5 * 60 * SECOND, description="End when the room could not be reached for this long; 0s never."
+    )
     max: Duration = Field(12 * 3600 * SECOND, description="End after this long in any case.")
 
 

@@ -195,8 +195,9 @@ def _times(p: Pipeline) -> Iterator[Finding]:
     if not SECOND <= p.stop.max <= MAX_LENGTH:
         limit = duration_text(MAX_LENGTH)
         yield _found("stop.max", f"{duration_text(p.stop.max)} is out of range; use 1s to {limit}, like 4h")
-    if p.stop.empty_for > MAX_LENGTH:
-        yield _found("stop.empty_for", f"is longer than {duration_text(MAX_LENGTH)}; use less, or 0s for never")
+    for name, value in (("empty_for", p.stop.empty_for), ("lost_for", p.stop.lost_for)):
+        if value > MAX_LENGTH:
+            yield _found(f"stop.{name}", f"is longer than {duration_text(MAX_LENGTH)}; use less, or 0s for never")
     yield from _range("delay", p.delay, DELAY)
 
 

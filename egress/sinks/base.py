@@ -41,10 +41,15 @@ class SinkContext:
 END = "end"
 """The kind of mark that says: nobody was there after it. A file ends there; what viewers saw live stays."""
 
+PAUSE, RESUME = "pause", "resume"
+"""Kinds of marks between which a file leaves everything out, while viewers see a card. Both come before the packets of
+their time, and in the picture there is a keyframe at each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a session time and deserves a chapter or date range: join, leave, gap; or the end."""
+    """Something that happened at a session time and deserves a chapter or date range: join, leave, gap, mark; or where
+    a pause begins or ends, or the whole."""
 
     at: Nanos
     kind: str

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from egress.model.media import SECOND, Nanos
-from egress.sinks.base import Mark
+from egress.sinks.base import PAUSE, RESUME, Mark
 from egress.sinks.playlist import DateRange
+from egress.sinks.splice import moved, pauses
 
 LIMIT = 2000
 """Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
@@ -49,8 +50,8 @@ class MarkLog:
         return log
 
     def add(self, mark: Mark) -> bool:
-        """Keep a mark; False when there are too many."""
-        if len(self.marks) >= LIMIT:
+        """Keep a mark; False when there are too many. Pauses are kept in any case: other times depend on them."""
+        if len(self.marks) >= LIMIT and mark.kind not in (PAUSE, RESUME):
             self.refused += 1
             return False
         self.marks.append(mark)
@@ -60,10 +61,16 @@ class MarkLog:
 
 
 def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
-    """Chapters from 0 to `length`; marks closer than 10 s to the chapter's first share it; () when there are none."""
+    """Chapters from 0 to `length` of a file without its pauses; () when there are none.
+
+    Marks closer than 10 s to the chapter's first share it; a pause leaves one where recording went on.
+    """
+    cuts = pauses(marks)
     groups: list[tuple[Nanos, list[str]]] = []
     for mark in sorted(marks, key=lambda mark: mark.at):
-        at = max(0, mark.at)
+        if mark.kind == PAUSE:
+            continue
+        at = moved(max(0, mark.at), cuts)
         if at >= length:
             break
         if groups and at - groups[-1][0] < _MERGE:

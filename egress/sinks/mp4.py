@@ -18,10 +18,11 @@ from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.pipeline import Mp4Doc, SinkDoc
 from egress.model.targets import file_part, scheme_of
-from egress.sinks.base import END, Mark, Sink, SinkContext
+from egress.sinks.base import END, PAUSE, RESUME, Mark, Sink, SinkContext
 from egress.sinks.marks import MarkLog, chapters
 from egress.sinks.muxing import MuxedStream
 from egress.sinks.remux import remux, set_chapters, tags_of
+from egress.sinks.splice import Splice, moved, pauses
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -53,6 +54,7 @@ class Mp4Sink(Sink):
         self._marks = MarkLog(context.folder / _MARKS)
         self._container: OutputContainer | None = None
         self._streams: dict[str, MuxedStream] = {}
+        self._splices: dict[str, Splice] = {}
         self._length: Nanos = 0
         self._packets = 0
         self._end: Nanos | None = None
@@ -78,15 +80,19 @@ class Mp4Sink(Sink):
             )
             self._container.metadata.update(tags)
             self._streams = {info.id: MuxedStream(self._container, info) for info in programme}
+            self._splices = {info.id: Splice(info) for info in programme}
             self._container.start_encoding()
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
 
     def write(self, packet: Packet) -> None:
-        """Append one packet; raises DestinationError when the disk refuses."""
+        """Append one packet, unless it lies in a pause; raises DestinationError when the disk refuses."""
         if self._container is None:
             raise Fault("the MP4 is not open")
-        stream = self._streams[packet.stream]
+        stream, kept = self._streams[packet.stream], self._splices[packet.stream].take(packet)
+        if kept is None:
+            return
+        packet = kept
         try:
             self._container.mux(stream.av_packet(packet))
         except (av.FFmpegError, OSError) as error:
@@ -96,11 +102,14 @@ class Mp4Sink(Sink):
         self._packets += 1
 
     def mark(self, mark: Mark) -> None:
-        """Note a chapter; or the end, at the first keyframe after which the file is cut once it is closed."""
+        """Note a chapter or a pause; or the end: the file is cut at the first keyframe after it, once it is closed."""
+        if mark.kind in (PAUSE, RESUME):
+            for splice in self._splices.values():
+                splice.mark(mark)
         if mark.kind != END:
             self._marks.add(mark)
             return
-        self._end = mark.at
+        self._end = moved(mark.at, pauses(self._marks.marks))
         try:
             self._keep()
         except OSError as error:

@@ -1,11 +1,12 @@
-"""Who was there and when: bounded, and written down as it happens, so that a worker's death loses none of it."""
+"""Who was there and when, and when nothing was recorded: bounded, and written down as it happens, so that a worker's
+death loses none of it."""
 
 from __future__ import annotations
 
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from egress.model.media import SECOND, Nanos
 from egress.model.order import JobOrder
@@ -17,14 +18,22 @@ LIMIT = 10_000
 _log = logging.getLogger(__name__)
 
 
+Span = Literal["gap", "pause"]
+"""Why nothing was recorded: the room could not be reached, or an operator said so."""
+
+
 class Attendance:
-    """When each peer was there, in session time. With `journal`, every step is a line of JSON there at once."""
+    """When each peer was there, and when nothing was recorded, in session time.
+
+    With `journal`, every step is a line of JSON there at once.
+    """
 
     def __init__(self, journal: Path | None = None) -> None:
         self.refused = 0
         self._journal = journal
         self._visits: list[dict[str, Any]] = []
         self._present: dict[str, int] = {}
+        self._spans: dict[Span, list[dict[str, Any]]] = {"gap": [], "pause": []}
 
     @classmethod
     def of(cls, order: JobOrder) -> Attendance:
@@ -42,10 +51,15 @@ class Attendance:
         for line in lines:
             try:
                 row = json.loads(line)
-                if row["event"] == "joined":
-                    attendance.joined(Peer(row["id"], row["name"], row["role"]), row["at"])
-                else:
-                    attendance.left(row["id"], row["at"])
+                match row["event"]:
+                    case "joined":
+                        attendance.joined(Peer(row["id"], row["name"], row["role"]), row["at"])
+                    case "left":
+                        attendance.left(row["id"], row["at"])
+                    case "begin":
+                        attendance.begin(row["span"], row["at"], row["reason"])
+                    case "end":
+                        attendance.end(row["span"], row["at"])
             except (ValueError, KeyError, TypeError):
                 continue
         return attendance
@@ -67,6 +81,35 @@ class Attendance:
         if visit is not None:
             self._visits[visit]["left"] = at
             self._note({"event": "left", "id": peer, "at": at})
+
+    def begin(self, span: Span, at: Nanos, reason: str = "") -> None:
+        """From here on nothing is recorded; once begun, a span lasts until it ends."""
+        known = self._spans[span]
+        if known and known[-1]["to"] is None:
+            return
+        if len(known) >= LIMIT:
+            self.refused += 1
+            return
+        known.append({"from": at, "to": None, "reason": reason})
+        self._note({"event": "begin", "span": span, "at": at, "reason": reason})
+
+    def end(self, span: Span, at: Nanos) -> None:
+        """It is recorded again."""
+        known = self._spans[span]
+        if known and known[-1]["to"] is None:
+            known[-1]["to"] = at
+            self._note({"event": "end", "span": span, "at": at})
+
+    def spans(self, span: Span) -> list[dict[str, Any]]:
+        """`from` and `to` in seconds, null when it lasted to the end, and the `reason` if there is one."""
+        return [
+            {
+                "from": in_seconds(row["from"]),
+                "to": None if row["to"] is None else in_seconds(row["to"]),
+                **({"reason": row["reason"]} if row["reason"] else {}),
+            }
+            for row in self._spans[span]
+        ]
 
     def table(self) -> list[dict[str, Any]]:
         """One row a visit; times in seconds, `left` null for whoever stayed to the end."""

@@ -63,6 +63,8 @@ def write_manifest(
         "duration": in_seconds(length),
         "peers": attendance.table(),
         "uncounted_visits": attendance.refused,
+        "gaps": attendance.spans("gap"),
+        "pauses": attendance.spans("pause"),
         "artifacts": [artifact_row(artifact) for artifact in artifacts],
         "figures": dict(figures),
     }

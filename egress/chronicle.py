@@ -1,0 +1,95 @@
+"""The chronicle of a job: what happens is announced, marked in what is being made, and kept for the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from egress.model.clock import SessionClock
+from egress.model.media import Nanos
+from egress.model.room import (
+    ConnectionLost,
+    ConnectionRestored,
+    PeerChanged,
+    PeerJoined,
+    PeerLeft,
+    Room,
+    RoomEvent,
+    RoomWarning,
+    TrackPublished,
+)
+from egress.outlets import Outlets
+from egress.sinks.base import PAUSE, RESUME, Mark
+from egress.stage import Stage
+from egress.storage.attendance import Attendance
+
+
+class Chronicle:
+    """Tells of one visit to one room; all methods but `cut` are called on the loop."""
+
+    def __init__(
+        self,
+        clock: SessionClock,
+        stage: Stage,
+        outlets: Outlets,
+        attendance: Attendance,
+        announce: Callable[[dict[str, Any]], None],
+        *,
+        delay: Nanos,
+    ) -> None:
+        self._delay = delay
+        self._clock = clock
+        self._stage = stage
+        self._outlets = outlets
+        self._attendance = attendance
+        self._announce = announce
+
+    def tell(self, event: RoomEvent, before: Room) -> None:
+        """An event that the stage has taken; `before` is the room before it."""
+        now = self._clock.now()
+        match event:
+            case PeerJoined(peer):
+                if self._stage.selected(peer):
+                    self._attendance.joined(peer, now)
+                    self._outlets.mark(Mark(now, "join", peer.name))
+                self._room("joined", peer=peer.name, role=peer.role)
+            case PeerChanged(peer):
+                self._room("changed", peer=peer.name, role=peer.role)
+            case PeerLeft(peer_id, reason):
+                name = before.peers[peer_id].name if peer_id in before.peers else peer_id
+                self._attendance.left(peer_id, now)
+                self._outlets.mark(Mark(now, "leave", name))
+                self._room("left", peer=name, reason=reason)
+            case TrackPublished(track):
+                name = before.peers[track.peer].name if track.peer in before.peers else track.peer
+                self._room("published", peer=name, track=str(track.source))
+            case ConnectionLost(reason):
+                self._attendance.begin("gap", now, reason)
+                self._outlets.mark(Mark(now, "gap", f"connection lost: {reason}" if reason else "connection lost"))
+                self._room("lost", reason=reason)
+            case ConnectionRestored():
+                self._attendance.end("gap", now)
+                self._room("restored")
+            case RoomWarning(message):
+                self._announce({"type": "warning", "message": message})
+            case _:
+                pass
+
+    def mark(self, text: str) -> None:
+        """Something an operator wants to find again: in the picture seen now, not in the one being captured."""
+        self._outlets.mark(Mark(max(0, self._clock.now() - self._delay), "mark", text))
+
+    def cut(self, paused: bool, at: Nanos) -> None:
+        """Tell the sinks that a pause begins or ends at a tick, before its packets; from the tick's thread."""
+        self._outlets.mark(Mark(at, PAUSE if paused else RESUME, "Paused" if paused else "Resumed"))
+
+    def paused(self, paused: bool, at: Nanos) -> None:
+        """A pause has begun or ended."""
+        if paused:
+            self._attendance.begin("pause", at)
+        else:
+            self._attendance.end("pause", at)
+        self._announce({"type": "pause", "paused": paused, "at": at / 1e9})
+
+    def _room(self, event: str, **details: str) -> None:
+        self._announce({"type": "room", "event": event, **details})
