@@ -60,15 +60,17 @@ async def test_chromium_sends_the_layer_that_fits_and_what_cannot_be_recorded_is
 
 
 async def test_nine_publishers_with_three_layers_are_all_seen(tmp_path):
-    # These publishers send a keyframe on every whole second only, and all begin at once.
-    world = World.everyone(9, 12, size=Size(1280, 720), fps=15).unsure(0, 2)
+    # These publishers send keyframes on whole seconds only, all at the same instant and unpaced: larger ones would not
+    # fit into the buffers of Janus's sockets when the machine is busy.
+    size = Size(960, 540)
+    world = World.everyone(9, 12, size=size, fps=15).unsure(0, 2)
     async with (
         JanusServer(tmp_path) as janus,
         JanusFront(janus) as front,
         recording(tmp_path, room=janus.url(ROOM), pipeline="record-grid") as job,
     ):
         async with world.perform(front.whip(ROOM), troupe=TROUPE) as cast:
-            # A tile of 426x240 is more than the lowest layer's 320x180 and less than the middle one's 640x360.
+            # A tile of 426x240 is more than the lowest layer's 240x134 and about as much as the middle one's 480x270.
             layers: list[int] = []
             while layers != [1] * 9 and cast.process.returncode is None:
                 await asyncio.sleep(0.2)
@@ -77,9 +79,9 @@ async def test_nine_publishers_with_three_layers_are_all_seen(tmp_path):
         assert await job.stop() == 0, job.ending
     assert layers == [1] * 9
     report = await job.judge(job.artifact("mp4"), world, cast, source_fps=15)
-    assert not report.violations(replace(UNHURRIED, distinct=8.0, freeze=1.5)), report.table()
+    assert not report.violations(replace(UNHURRIED, distinct=8.0, freeze=1.5, offset_median=0.05)), report.table()
     alive = [event for event in job.events if event["type"] == "alive" and event["participants"] == 9]
     first, last = alive[-4], alive[-1]
     rate = 8 * (last["network"]["bytes"] - first["network"]["bytes"]) / (last["elapsed"] - first["elapsed"]) / 9
-    whole = 8 * sum(map(len, clips.video(person(0), Size(1280, 720), 15, Codec.VP8).frames)) / LOOP_SECONDS
+    whole = 8 * sum(map(len, clips.video(person(0), size, 15, Codec.VP8).frames)) / LOOP_SECONDS
     assert rate < whole / 2, "only the layer shown should be sent"
