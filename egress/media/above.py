@@ -12,7 +12,7 @@ from egress.media.backdrop import Backdrop
 from egress.media.boxes import meet, without
 from egress.media.canvas import Canvas
 from egress.media.cell import Cell
-from egress.media.patch import Patch, patch
+from egress.media.patch import Patch, patches
 from egress.model.errors import EgressError
 from egress.model.look import AnyOverlay, ClockOverlay, Palette
 
@@ -72,8 +72,7 @@ class Above:
             if any(meet(box, part) for box in boxes for part in seen):
                 cell.above[k] = self._parts(self._art[k], seen)
                 cell.stale = True
-        bare = [part for n, box in enumerate(boxes) for part in without(box, [*boxes[:n], *self._tiles])]
-        for part in bare:
+        for part in (part for box in boxes for part in without(box, self._tiles)):
             self._backdrop.lay(part)
             for art in self._art:
                 self._lay(self._parts(art, [part]))
@@ -81,8 +80,7 @@ class Above:
     def _parts(self, art: Art | None, boxes: Sequence[Box]) -> list[Patch]:
         if art is None:
             return []
-        made = (patch(self._canvas, art.overlay, art.box, box) for box in boxes)
-        return [part for part in made if part is not None]
+        return [part for box in boxes for part in patches(self._canvas, art.overlay, art.box, box)]
 
     def _lay(self, parts: Sequence[Patch]) -> None:
         for part in parts:

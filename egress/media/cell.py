@@ -14,7 +14,7 @@ from egress.media.canvas import Canvas, Index, Region
 from egress.media.corners import Edge
 from egress.media.labels import caption, name_label, portrait
 from egress.media.overlay import Overlay, crop
-from egress.media.patch import Patch, patch
+from egress.media.patch import Patch, patches
 from egress.media.planes import Plane, colour, planes
 from egress.media.scene import Style
 from egress.model.media import Size
@@ -137,9 +137,7 @@ class Cell:
         if overlay is None or x < 0 or y < 0 or x + overlay.width > width or y + overlay.height > height:
             return []
         box = self.tile.box
-        at = Box(box.x + x, box.y + y, overlay.width, overlay.height)
-        part = patch(self._canvas, overlay, at, box)
-        return [] if part is None else [part]
+        return patches(self._canvas, overlay, Box(box.x + x, box.y + y, overlay.width, overlay.height), box)
 
     def _blit(self, frame: av.VideoFrame) -> None:
         """Copy the middle of a frame into the middle of the tile, whichever of the two is larger."""

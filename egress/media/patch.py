@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from egress.layouts.base import Box
 from egress.media.boxes import meet
@@ -13,8 +15,12 @@ from egress.media.canvas import SCRATCH, Canvas, Index, Region, Wide
 from egress.media.overlay import Overlay
 from egress.media.planes import Plane
 
-_SPARSE: Final = 8
+_SPARSE: Final = 16
 """Reaching one scattered pixel costs as much as blending so many that lie side by side."""
+
+_EIGHT: Final = np.uint16(8)
+_WORTH_A_CUT: Final = 4000
+"""Laying one more piece costs as much as blending so many blocks of two by two pixels."""
 
 
 class Patch(ABC):
@@ -25,14 +31,42 @@ class Patch(ABC):
         """Blend it onto the canvas, in place; where it is transparent, pixels stay bit-exact."""
 
 
-def patch(canvas: Canvas, overlay: Overlay, at: Box, within: Box) -> Patch | None:
-    """The part of an overlay lying at `at` that is within a box; None when nothing of it is to be seen there."""
+def patches(canvas: Canvas, overlay: Overlay, at: Box, within: Box) -> list[Patch]:
+    """The parts of an overlay lying at `at` that are to be seen within a box: together all of it, none twice."""
     part = meet(at, within)
     if part is None:
-        return None
-    part = _opaque_bounds(overlay, at, part)
-    if part is None:
-        return None
+        return []
+    luma, blue, _ = (kept != 256 for _, kept in _cropped(overlay, at, part))
+    height, width = blue.shape
+    seen = blue | luma.reshape(height, 2, width, 2).any(axis=(1, 3))
+    return [
+        _patch(canvas, overlay, at, Box(part.x + 2 * x, part.y + 2 * y, 2 * wide, 2 * tall))
+        for x, y, wide, tall in _pieces(seen, 0, 0)
+    ]
+
+
+def _pieces(seen: npt.NDArray[np.bool_], x: int, y: int) -> Iterator[tuple[int, int, int, int]]:
+    """Left, top, width and height of what is seen, cut where an empty stripe costs more to blend than a cut does."""
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(rows):
+        return
+    top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    down, across = np.diff(rows), np.diff(columns)
+    tallest, widest = down.max(initial=1), across.max(initial=1)
+    save_down, save_across = (tallest - 1) * (right - left), (widest - 1) * (bottom - top)
+    if max(save_down, save_across) < _WORTH_A_CUT:
+        yield int(x + left), int(y + top), int(right - left), int(bottom - top)
+    elif save_down >= save_across:
+        cut = rows[down.argmax()] + 1
+        yield from _pieces(seen[:cut], x, y)
+        yield from _pieces(seen[cut:], x, y + int(cut))
+    else:
+        cut = columns[across.argmax()] + 1
+        yield from _pieces(seen[:, :cut], x, y)
+        yield from _pieces(seen[:, cut:], x + int(cut), y)
+
+
+def _patch(canvas: Canvas, overlay: Overlay, at: Box, part: Box) -> Patch:
     luma, *chroma = _cropped(overlay, at, part)
     colours, kept = np.stack([colour for colour, _ in chroma]), chroma[0][1]
     if not luma[1].any() and not kept.any():
@@ -50,19 +84,6 @@ def _cropped(overlay: Overlay, at: Box, part: Box) -> list[tuple[Wide, Wide]]:
         rows, columns = slice(y, y + part.height // scale), slice(x, x + part.width // scale)
         layers.append((colour[rows, columns], kept[rows, columns]))
     return layers
-
-
-def _opaque_bounds(overlay: Overlay, at: Box, part: Box) -> Box | None:
-    """The smallest box of even numbers around what is not transparent."""
-    luma, chroma, _ = (kept != 256 for _, kept in _cropped(overlay, at, part))
-    rows = luma.any(axis=1).reshape(-1, 2).any(axis=1) | chroma.any(axis=1)
-    columns = luma.any(axis=0).reshape(-1, 2).any(axis=1) | chroma.any(axis=0)
-    (down,), (across,) = rows.nonzero(), columns.nonzero()
-    if not len(down):
-        return None
-    top, left = 2 * int(down[0]), 2 * int(across[0])
-    height, width = 2 * int(down[-1]) + 2 - top, 2 * int(across[-1]) + 2 - left
-    return Box(part.x + left, part.y + top, width, height)
 
 
 class _Opaque(Patch):
@@ -97,10 +118,11 @@ class _Dense(Patch):
 
     def lay(self) -> None:
         for view, kept, colour, room in self._bands:
-            np.multiply(view, kept, out=room)
+            np.copyto(room, view)
+            np.multiply(room, kept, out=room)
             np.add(room, colour, out=room)
-            np.right_shift(room, 8, out=room)
-            np.copyto(view, room, casting="unsafe")
+            np.right_shift(room, _EIGHT, out=room)
+            view[...] = room
 
 
 class _Sparse(Patch):

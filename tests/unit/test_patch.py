@@ -8,7 +8,7 @@ import pytest
 from egress.layouts.base import Box
 from egress.media.canvas import Canvas
 from egress.media.overlay import Overlay, crop
-from egress.media.patch import patch
+from egress.media.patch import patches
 from egress.media.planes import planes
 from egress.model.media import Size
 
@@ -38,10 +38,9 @@ def test_every_form_blends_as_the_overlay_itself_would(share: float, alpha: int,
     art, at = overlay(600, 300, share, alpha), Box(20, 30, 600, 300)
     canvas, whole, before = noisy(), noisy(), noisy()
     art.blend(crop(planes(whole.frame), at.x, at.y, at.width, at.height))
-    part = patch(canvas, art, at, within)
-    assert part is not None
-    assert type(part).__name__ == form
-    part.lay()
+    parts = patches(canvas, art, at, within)
+    assert [type(part).__name__ for part in parts] == [form]
+    parts[0].lay()
     for got, blended, untouched in zip(planes(canvas.frame), planes(whole.frame), planes(before.frame), strict=True):
         expected, scale = untouched.copy(), SIZE.width // got.shape[1]
         rows = slice(within.y // scale, (within.y + within.height) // scale)
@@ -52,8 +51,24 @@ def test_every_form_blends_as_the_overlay_itself_would(share: float, alpha: int,
 
 def test_what_is_transparent_or_elsewhere_needs_no_patch() -> None:
     canvas = noisy()
-    assert patch(canvas, overlay(20, 20, 0, 0), Box(0, 0, 20, 20), canvas.box) is None
-    assert patch(canvas, overlay(20, 20, 1, 255), Box(0, 0, 20, 20), Box(20, 0, 40, 40)) is None
+    assert patches(canvas, overlay(20, 20, 0, 0), Box(0, 0, 20, 20), canvas.box) == []
+    assert patches(canvas, overlay(20, 20, 1, 255), Box(0, 0, 20, 20), Box(20, 0, 40, 40)) == []
+
+
+def test_what_lies_far_apart_is_blended_in_pieces_each_pixel_once() -> None:
+    random = np.random.default_rng(3)
+    rgba = random.integers(0, 256, (400, 640, 4)).astype(np.uint8)
+    words = np.zeros((400, 640), bool)
+    for x, y in ((10, 10), (300, 11), (10, 200), (401, 203), (560, 371)):
+        words[y : y + 21, x : x + 75] = True
+    rgba[..., 3] = np.where(words, 130, 0)
+    art, canvas, whole = Overlay.of(rgba), noisy(), noisy()
+    art.blend(planes(whole.frame))
+    parts = patches(canvas, art, canvas.box, canvas.box)
+    assert len(parts) > 2
+    for part in parts:
+        part.lay()
+    assert all(np.array_equal(a, b) for a, b in zip(planes(canvas.frame), planes(whole.frame), strict=True))
 
 
 @pytest.mark.parametrize("size", [Size(2, 2), Size(426, 238), Size(62, 34), Size(1280, 720)], ids=str)
