@@ -15,6 +15,20 @@ from egress.model.errors import EgressError, RequestError
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
+_CONTROL = """\
+commands taken with --control, each answered by an event (on a line of its own without --json):
+  {"command": "layout", "layout": "speaker"}           a layout's name, or its document as in a pipeline
+  {"command": "theme", "theme": "light"}               likewise tiles and overlays, as in a pipeline
+  {"command": "overlay", "overlay": {"id": "logo", "kind": "image", "image": "logo.png"}}
+  {"command": "remove-overlay", "overlay": "logo"}
+  {"command": "title", "text": "Questions"}            empty text takes the title away
+  {"command": "pin", "peers": ["Ada"]}                 likewise hide and show; {"command": "unpin"}
+  {"command": "pause"}                                 {"command": "resume"}: the MP4 leaves out what is between
+  {"command": "mark", "text": "Vote"}                  a chapter
+  {"command": "stop", "reason": "the talk is over"}
+"id": a number or text of yours in any of them comes back with the answer."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 1 failed, 2 bad input."""
     arguments = _parser().parse_args(argv)
@@ -40,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"egress {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    record = commands.add_parser("record", help="run one job in the foreground; Ctrl-C ends it cleanly")
+    record = commands.add_parser(
+        "record",
+        help="run one job in the foreground; Ctrl-C ends it cleanly",
+        epilog=_CONTROL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     record.add_argument("room", metavar="ROOM", help="address of the room, e.g. local:standup")
     record.add_argument("--pipeline", default="record-grid", metavar="NAME|FILE", help="default: %(default)s")
     record.add_argument("--to", type=_folder, default=Path(), metavar="DIR", help="output folder, default: here")
@@ -51,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         help="where publishers come in and viewers watch, default for local rooms: 127.0.0.1:8080",
     )
     record.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
+    record.add_argument(
+        "--control",
+        action="store_true",
+        help="obey commands on standard input while the job runs, one line of JSON each; see below",
+    )
     _job_flags(record)
     record.set_defaults(run=_record)
 

@@ -6,14 +6,17 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from egress.control.worker_run import WorkerRun
-from egress.model import places
+from egress.lines import read_lines
+from egress.model import control, places
+from egress.model.errors import RequestError
 from egress.model.order import JobOrder
 from egress.model.pipeline import HlsDoc
 from egress.web.app import create_app
@@ -42,16 +45,25 @@ class Ending:
 
 
 class Foreground:
-    """Runs one order to its end. `on_event` sees every event; `listen` (host, port) also serves WHIP and HLS."""
+    """Runs one order to its end. `on_event` sees every event; `listen` (host, port) also serves WHIP and HLS.
+
+    With `commands`, a descriptor like that of standard input, they are read from there, one line of JSON each
+    (egress.model.control), and passed on to the job; its end means nothing.
+    """
 
     def __init__(
-        self, order: JobOrder, on_event: Callable[[Event], None], listen: tuple[str, int] | None = None
+        self,
+        order: JobOrder,
+        on_event: Callable[[Event], None],
+        listen: tuple[str, int] | None = None,
+        commands: int | None = None,
     ) -> None:
         self.order = order
         self.url: str | None = None
         self.room_name = places.room_name(order.room)
         self._on_event = on_event
         self._listen = listen
+        self._commands = commands
         self._whip: str | None = None
         self._ready = asyncio.Event()
         self._interrupted = asyncio.Event()
@@ -86,6 +98,12 @@ class Foreground:
         """Show an event of our own among the worker's."""
         self._on_event(event)
 
+    def command(self, line: bytes) -> None:
+        """Pass on what an operator says; a `control` event answers it."""
+        if self._run is None or not self._run.command(line):
+            error = RequestError("the job takes no commands now", (("command", "comes at a wrong time"),))
+            self._on_event(control.answer(control.echo(line), error=error))
+
     async def interrupted(self) -> None:
         """Wait for the next Ctrl-C."""
         self._interrupted.clear()
@@ -99,6 +117,10 @@ class Foreground:
         self._run = run = await WorkerRun.launch(self.order)
         if self._interrupted.is_set():
             run.ask_to_stop("stopped before it began")
+        if self._commands is not None:
+            loop, handle = asyncio.get_running_loop(), self._commands
+            # Blocked in a read until there is something or the process ends, hence a daemon thread and not a task.
+            threading.Thread(target=self._read_commands, args=(loop, handle), name="commands", daemon=True).start()
         company = asyncio.create_task(self._accompany(beside)) if beside else None
         last: Event = {}
         try:
@@ -126,6 +148,12 @@ class Foreground:
         if after is not None:
             await after(ending)
         return ending
+
+    def _read_commands(self, loop: asyncio.AbstractEventLoop, handle: int) -> None:
+        with suppress(OSError, RuntimeError):
+            for line in read_lines(handle, longest=control.LONGEST):
+                if line.strip():
+                    loop.call_soon_threadsafe(self.command, line)
 
     async def _accompany(self, beside: Callable[[Foreground], Awaitable[None]]) -> None:
         await self._ready.wait()

@@ -39,6 +39,12 @@ class Progress:
                 who = event.get("peer", "")
                 if event.get("event") in ("joined", "left"):
                     self._line(f"  {who} {event['event']}")
+                elif event.get("event") in ("lost", "restored"):
+                    reason = f": {event['reason']}" if event.get("reason") else ""
+                    self._line(f"  connection to the room {event['event']}{reason}")
+            case "control" if event.get("command") != "stop" or not event.get("ok"):
+                name = event.get("command") or "command"
+                self._line(f"  {name}: {'' if event.get('ok') else 'refused: '}{event.get('message')}")
             case "warning":
                 self._line(f"  warning: {event.get('message')}")
             case "sink":

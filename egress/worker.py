@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from egress.lines import read_lines
 from egress.model.errors import EgressError, Fault, RequestError
 from egress.model.job import JobState
 from egress.model.order import JobOrder
@@ -78,7 +79,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     announce = Announcer(out)
     try:
-        lines = _lines(0)
+        lines = read_lines(0, longest=LONGEST_LINE)
         line = next(lines, b"")
         try:
             order = JobOrder.model_validate_json(line)
@@ -175,20 +176,6 @@ def _commands(lines: Iterator[bytes], loop: asyncio.AbstractEventLoop, session: 
         if line.strip():
             call(session.command, line)
     call(session.stop, "the process that started the job is gone")
-
-
-def _lines(handle: int) -> Iterator[bytes]:
-    """Lines of a descriptor until its end, unbuffered: a buffered file that a thread waits in is fatal at exit.
-
-    Of a line over LONGEST_LINE only so much is kept: whoever reads it will refuse it.
-    """
-    rest = b""
-    while chunk := os.read(handle, 65536):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-        rest = rest[:LONGEST_LINE]
-    if rest:
-        yield rest
 
 
 def _private_stdout() -> BinaryIO:

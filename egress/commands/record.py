@@ -7,6 +7,7 @@ import asyncio
 
 from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, open_to_strangers, printer, settings_of
 from egress.foreground import Foreground
+from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
 from egress.ordering import make_order
 
@@ -14,6 +15,9 @@ from egress.ordering import make_order
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     settings = settings_of(arguments)
+    if arguments.control and "@-" in arguments.rtmp:
+        problem = "@- and --control would both read standard input; put the addresses into a file"
+        raise RequestError(f"--rtmp {problem}", (("rtmp", problem),))
     listen = address(arguments.listen or settings.listen)
     if listen is None and arguments.room.startswith("local:"):
         # A local room nobody can reach would be no room: publishers need an address to come in.
@@ -34,5 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
     show = printer(arguments.json)
     if open_to_strangers(listen, settings.whip_token):
         show({"type": "warning", "message": "anybody who reaches this address may publish; set EGRESS_WHIP_TOKEN"})
-    job = Foreground(order, on_event=show, listen=listen)
+    job = Foreground(order, on_event=show, listen=listen, commands=0 if arguments.control else None)
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)
