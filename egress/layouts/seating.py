@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from egress.layouts.base import Box, Tile, View
-from egress.layouts.subjects import Subject, key_of, worthiest
+from egress.layouts.subjects import Subject, worthiest
 from egress.model.look import LayoutDoc
+
+_NEW = 1_000
+"""A place after any other."""
 
 
 def seat(
@@ -24,9 +27,7 @@ def seat(
         taken = places - 1 if counted and places > 1 else places
         shown = worthiest(view, waiting, taken)
         left_over = len(waiting) - taken if taken < places else 0
-    had: dict[tuple[str, str], int] = {}
-    for place, tile in enumerate(before):
-        had.setdefault(key_of(tile), place)
+    had = _places(shown, before)
     seated: list[Subject] = []
     for _, group in groupby(sorted(shown, key=lambda s: s.tier), key=lambda s: s.tier):
         seated += _keep(list(group), had, len(seated))
@@ -46,6 +47,23 @@ def tiles(seated: Sequence[Subject], left_over: int, boxes: Sequence[Box], doc: 
     return tuple(made)
 
 
+def _places(shown: Iterable[Subject], before: Sequence[Tile]) -> dict[tuple[str, str], int]:
+    """The places of subjects until now by their keys: where their track was, else where their peer was."""
+    tracks: dict[str | None, int] = {}
+    peers: dict[str, int] = {}
+    for place, tile in enumerate(before):
+        tracks[tile.track] = place
+        if not tile.screen:
+            peers.setdefault(tile.peer, place)
+    had = {}
+    for subject in shown:
+        if subject.video is not None and subject.video.id in tracks:
+            had[subject.key] = tracks[subject.video.id]
+        elif subject.key == (subject.peer.id, "") and subject.peer.id in peers:
+            had[subject.key] = peers[subject.peer.id]
+    return had
+
+
 def _keep(tier: list[Subject], had: dict[tuple[str, str], int], first: int) -> list[Subject]:
     """One tier's subjects for the places from `first` on."""
     kept: dict[int, Subject] = {}
@@ -57,6 +75,6 @@ def _keep(tier: list[Subject], had: dict[tuple[str, str], int], first: int) -> l
         else:
             homeless.append(subject)
     # Those who were seen until now come before those who are new, in the order they were in.
-    homeless.sort(key=lambda s: had.get(s.key, len(had) + len(tier)))
+    homeless.sort(key=lambda s: had.get(s.key, _NEW))
     free = iter(homeless)
     return [kept[place] if place in kept else next(free) for place in range(len(tier))]

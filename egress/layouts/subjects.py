@@ -109,11 +109,6 @@ def worthiest(view: View, among: Iterable[Subject], places: int) -> tuple[Subjec
     return tuple(s for s in everyone if s.key in seen)
 
 
-def key_of(tile: Tile) -> tuple[str, str]:
-    """The key of the subject that a tile showed; of a peer's several cameras the first one's."""
-    return (tile.peer, tile.track or "") if tile.screen else (tile.peer, "")
-
-
 def _of(view: View, peer: Peer) -> list[Subject]:
     room = view.room
     sounds = room.tracks_of(peer.id, "audio")

@@ -210,3 +210,11 @@ def test_each_further_camera_has_a_tile() -> None:
     room = people(2).after(TrackPublished(Track("w0", "p0", "video", TrackSource.CAMERA)))
     assert [t.track for t in grid(View(room), WIDE, DOC)] == ["v0", "w0", "v1"]
     assert [t.track for t in grid(View(room.after(TrackMuted("v0", True))), WIDE, DOC)] == ["w0", "v1"]
+
+
+def test_several_tiles_of_one_peer_each_keep_their_place() -> None:
+    room = share(people(4), 0).after(TrackPublished(Track("w0", "p0", "video", TrackSource.CAMERA)))
+    before = grid(View(room), WIDE, DOC)
+    assert [t.track for t in before] == ["v0", "w0", "s0", "v1", "v2", "v3"]
+    after = grid(View(room.after(PeerLeft("p1")), before=before), WIDE, DOC)
+    assert [t.track for t in after] == ["v0", "w0", "s0", "v3", "v2"]
