@@ -1,0 +1,1 @@
+"""Pictures that previews are held to."""
