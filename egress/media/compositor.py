@@ -37,6 +37,7 @@ class Compositor:
         self._started = started
         self._canvas = Canvas(size)
         self._cells: tuple[Cell, ...] = ()
+        self._backdrop: Backdrop | None = None
         self._above: Above | None = None
         self._fade: Fade | None = None
         self._speaking: frozenset[str] = frozenset()
@@ -79,9 +80,10 @@ class Compositor:
             # The new canvas begins to show just after the last picture of the old one. After a pause it still fades.
             begin = max(self._seen_at, at - duration // 4)
             self._fade = Fade(self._canvas if self._fade is None else self._fade.canvas, begin, duration)
+        canvas, backdrop = self._canvas, self._backdrop
+        if backdrop is None or (self._style.card, self._style.theme) != (style.card, style.theme):
+            backdrop = self._backdrop = Backdrop(canvas, style)
         self._tiles, self._style = tiles, style
-        canvas = self._canvas
-        backdrop = Backdrop(canvas, style)
         backdrop.lay(canvas.box)
         self._cells, self._above = (), None
         if style.card is None:

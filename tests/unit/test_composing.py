@@ -34,6 +34,7 @@ from egress.model.media import MILLISECOND, SECOND, Nanos, Size
 Planes = list[npt.NDArray[np.uint8]]
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CANVAS = Size(426, 240)
+BARS = colour("#101418")
 STILL = TilesDoc(radius=12, border=2, transition=0)
 
 
@@ -189,6 +190,32 @@ def test_edges_are_exact_at_any_width_and_whatever_lies_behind(width: int, pictu
         for plane, ground in zip(inside(canvas, box)[1:], inside(bare, box)[1:], strict=True):
             plane[...] = ground
     assert same(canvas, bare)
+
+
+@pytest.mark.parametrize("source", [(427, 241), (301, 199), (101, 400), (1281, 721), (3, 3), (1, 1)])
+def test_a_picture_of_any_size_in_a_rounded_tile_leaves_no_fringe(source: tuple[int, int], wallpaper: str) -> None:
+    box, ink = Box(30, 20, 322, 182), (200, 90, 160)
+    style = Style(
+        theme=ThemeDoc(image=wallpaper), tiles=TilesDoc(labels=False, marks=False, radius=24, border=3, transition=0)
+    )
+    compositor = Compositor(CANVAS, STARTED)
+    compositor.arrange([], style)
+    bare = drawn(compositor, {})
+    compositor.arrange([tile(box)], style)
+    canvas = drawn(compositor, {"v": flat(*source, ink)})
+    for corner in (Box(30, 20, 4, 4), Box(348, 20, 4, 4), Box(30, 198, 4, 4), Box(348, 198, 4, 4)):
+        assert same(inside(canvas, corner), inside(bare, corner))
+    width, height = min(source[0] & ~1, 322), min(source[1] & ~1, 182)
+    left, top = 30 + ((322 - width) // 2 & ~1), 20 + ((182 - height) // 2 & ~1)
+    rows, columns = slice(max(top, 44), min(top + height, 178)), slice(max(left, 54), min(left + width, 328))
+    for plane, value, bar, scale in zip(canvas, ink, BARS, (1, 2, 2), strict=True):
+        middle = plane[44 // scale : 178 // scale, 54 // scale : 328 // scale]
+        expected = np.full_like(middle, bar)
+        expected[
+            rows.start // scale - 44 // scale : rows.stop // scale - 44 // scale,
+            columns.start // scale - 54 // scale : columns.stop // scale - 54 // scale,
+        ] = value
+        assert np.array_equal(middle, expected)
 
 
 def test_a_card_is_all_there_is(wallpaper: str, overlays: tuple[AnyOverlay, ...]) -> None:
