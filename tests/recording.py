@@ -92,6 +92,13 @@ class Recording:
         (row,) = [row for row in self.ending["artifacts"] if row["kind"] == kind]
         return Path(row["location"])
 
+    async def say(self, **command: Any) -> Event:
+        """Give a command, needs --control; the answer."""
+        assert self.process.stdin is not None
+        given = {"id": f"{command['command']}-{len(self.events)}", **command}
+        self.process.stdin.write(json.dumps(given).encode() + b"\n")
+        return await self.until(lambda event: event.get("type") == "control" and event["id"] == given["id"])
+
     async def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ctrl-C; the exit status."""
         if self.process.returncode is None:
@@ -141,6 +148,7 @@ async def recording(
         "--listen",
         "127.0.0.1:0",
         *words,
+        stdin=asyncio.subprocess.PIPE if "--control" in words else None,
         stdout=asyncio.subprocess.PIPE,
         limit=4 << 20,
     )

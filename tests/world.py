@@ -93,6 +93,11 @@ class World:
         """Publishes sound only."""
         return self._with(who, kinds=("audio",))
 
+    def shares(self, who: int, *, of: int, start: float, end: float | None = None) -> World:
+        """Is the shared screen of another participant for a while, without sound."""
+        world = self._with(who, kinds=("video",), screen_of=of, steps=(Step(start, "publish"),))
+        return world if end is None else world._then(who, Step(end, "unpublish"))
+
     def lags(self, who: int, *, audio_ms: int = 0, video_ms: int = 0) -> World:
         """Sends later than it captures, as encoders do; the product must not show it."""
         return self._with(who, lag=(audio_ms, video_ms))

@@ -23,6 +23,7 @@ from typing import Any
 from egress.demo import clip as clips
 from egress.demo import plan as plans
 from egress.demo.clip import Clip
+from egress.demo.people import person
 from egress.demo.plan import Part, Plan, Step
 from egress.demo.publisher import Publisher, offer_loopback_when_alone
 from egress.demo.troupe import FROM_STDIN
@@ -119,6 +120,7 @@ class Actor:
                 clip=self.clips[self._size or self.part.size] if "video" in self.part.kinds else None,
                 sound=self.sound,
                 lag={"audio": self.part.lag[0] * MILLISECOND, "video": self.part.lag[1] * MILLISECOND},
+                screen_of=None if self.part.screen_of is None else person(self.part.screen_of),
             )
             try:
                 await publisher.open()

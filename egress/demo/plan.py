@@ -28,7 +28,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one participant does; `kinds` is what it publishes, `lag` (ms) delays sending behind capture."""
+    """What one participant does; `kinds` is what it publishes, `lag` (ms) delays sending behind capture.
+
+    `screen_of` is the number of the person whose shared screen this is, instead of somebody's camera.
+    """
 
     person: Person
     size: Size
@@ -37,6 +40,7 @@ class Part:
     kinds: tuple[Kind, ...] = KINDS
     lag: tuple[int, int] = (0, 0)
     steps: tuple[Step, ...] = (Step(0.0, "publish"),)
+    screen_of: int | None = None
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -64,6 +68,7 @@ class Plan:
                         "codec": part.codec.value,
                         "kinds": part.kinds,
                         "lag": part.lag,
+                        "screen_of": part.screen_of,
                         "steps": [
                             {"at": s.at, "do": s.do}
                             | ({"kind": s.kind} if s.kind else {})
@@ -110,6 +115,7 @@ def _part(document: Any) -> Part:
         tuple(kind for kind in KINDS if kind in document["kinds"]),
         (int(audio_lag), int(video_lag)),
         tuple(sorted(steps, key=lambda step: step.at)),
+        None if document.get("screen_of") is None else person(int(document["screen_of"])).index,
     )
 
 

@@ -36,13 +36,17 @@ class Publisher:
         clip: Clip | None = None,
         sound: tuple[bytes, ...] | None = None,
         lag: Mapping[str, Nanos] | None = None,
+        screen_of: Person | None = None,
     ) -> None:
+        """`screen_of`: this is the shared screen of that person, beside what it publishes itself."""
         if clip is None and sound is None:
             raise RequestError(f"{person.name} has neither video nor audio to publish")
         self.person = person
-        self._url = f"{url}{'&' if '?' in url else '?'}" + urlencode(
-            {"peer": person.id, "role": person.role, "name": person.name}
-        )
+        whose = screen_of or person
+        fields = {"peer": whose.id, "role": whose.role, "name": whose.name}
+        if screen_of is not None:
+            fields["source"] = "screen"
+        self._url = f"{url}{'&' if '?' in url else '?'}" + urlencode(fields)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._clip = clip
         self._resource: str | None = None

@@ -60,14 +60,15 @@ def check(path: str, length: float, beeps: int) -> None:
     with av.open(path) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
         assert container.start_time == 0
-        packets = [p for p in container.demux(video, sound) if p.pts is not None]
-    for stream in (video.index, sound.index):
-        dts = [p.dts for p in packets if p.stream.index == stream]
+        packets = [(p.stream.index, p) for p in container.demux(video, sound) if p.pts is not None]
+        mine, other = video.index, sound.index
+    for stream in (mine, other):
+        dts = [p.dts for index, p in packets if index == stream]
         assert all(one < two for one, two in pairwise(dts))
-    pictures = sorted(p.pts * p.time_base for p in packets if p.stream.index == video.index)
+    pictures = sorted(p.pts * p.time_base for index, p in packets if index == mine)
     assert pictures[0] == 0 and {two - one for one, two in pairwise(pictures)} == {Fraction(1, 30)}
     assert len(pictures) == round(length * 30)
-    last = max(p.pts + p.duration for p in packets if p.stream.index == sound.index) / 48_000
+    last = max(p.pts + p.duration for index, p in packets if index == other) / 48_000
     assert abs(last - length) < 0.022
     with av.open(path) as container:
         assert sum(1 for _ in container.decode(video=0)) == len(pictures)
