@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from egress.model import control, look_texts, places
-from egress.model.checking import examine_part
 from egress.model.control import Command, MarkNow, Pause, Resume, Stop
-from egress.model.direction import Direction
+from egress.model.directing import directed
 from egress.model.errors import RequestError
-from egress.model.look_images import resolve_images
 from egress.model.order import JobOrder
-from egress.model.problems import Problem, refuse
 from egress.stage import Stage
 
 MOST_PAUSES = 1000
 """Pauses one job may have: each is kept in several documents."""
-
-_PARTS = ("layout", "theme", "tiles", "overlays")
 
 
 class Desk:
@@ -63,7 +57,14 @@ class Desk:
 
     def _obey(self, command: Command) -> str:
         before = self._stage.direction
-        direction = before.after(command, self._stage.room)
+        direction = directed(
+            command,
+            before,
+            self._stage.room,
+            pipeline=self._pipeline,
+            folders=self._folders,
+            values=self._values,
+        )
         match command:
             case Stop(reason=reason):
                 self._on_stop(reason)
@@ -82,33 +83,8 @@ class Desk:
                 self._pauses += 1
         if direction == before:
             return "nothing changes"
-        self._stage.direct(self._checked(command, before, direction))
+        self._stage.direct(direction)
         return {"pause": "paused", "resume": "resumed"}.get(command.command, "done")
-
-    def _checked(self, command: Command, before: Direction, direction: Direction) -> Direction:
-        """The direction with what is new in it held to the rules of pipelines, pictures found; raises RequestError."""
-        current = self._pipeline.model_copy(update={name: getattr(direction, name) for name in _PARTS})
-        problems: list[Problem] = []
-        for name in ("layout", "theme", "tiles"):
-            if getattr(direction, name) != getattr(before, name):
-                problems += examine_part(name, getattr(direction, name).model_dump(mode="json"), current)[1]
-        theme, overlays = direction.theme, list(direction.overlays)
-        if theme != before.theme:
-            theme, found = resolve_images(theme, "theme", self._folders)
-            problems += found
-        for number, overlay in enumerate(overlays):
-            if overlay in before.overlays:
-                # Filled and found already.
-                continue
-            problems += examine_part("overlays", [overlay.model_dump(mode="json")], current)[1]
-            overlay, found = resolve_images(overlay, "overlays[0]", self._folders)
-            problems += found
-            overlays[number] = look_texts.filled(overlay, self._values)
-        if problems:
-            own = {"overlay": "overlay", "title": ""}.get(command.command, "overlays[0]")
-            told = [Problem(path.replace("overlays[0]", own).lstrip("."), text) for path, text in problems]
-            raise refuse(command.command, tuple(dict.fromkeys(told)))
-        return replace(direction, theme=theme, overlays=tuple(overlays))
 
 
 def placeholders(order: JobOrder, started: datetime) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ _FINE = 2
 _SKIN: tuple[RGB, ...] = (
     (244, 208, 178), (141, 85, 54), (224, 172, 132), (92, 58, 40), (255, 222, 199), (198, 138, 96), (172, 112, 74)
 )  # fmt: skip
-_HAIR: tuple[RGB, ...] = ((44, 34, 32), (122, 78, 44), (22, 20, 26), (196, 150, 84), (150, 150, 156), (84, 44, 30))
+_HAIR: tuple[RGB, ...] = ((44, 34, 32), (122, 78, 44), (22, 20, 26), (196, 150, 84), (150, 150, 156), (150, 76, 42))
 _SHIRT: tuple[RGB, ...] = (
     (58, 98, 142), (150, 62, 68), (52, 116, 96), (226, 226, 220), (96, 76, 132), (206, 148, 58), (60, 64, 72),
     (70, 140, 160),
@@ -92,7 +92,7 @@ class Figure:
         reach = min(self._size.width, self._size.height)
         sway = 0.022 * np.sin(0.9 * seconds + phase) + (0.008 * np.sin(4.1 * seconds + phase) if speaking else 0)
         nod = 0.007 * np.sin(1.3 * seconds + 2 * phase) + (0.007 * np.sin(6.3 * seconds) if speaking else 0)
-        mouth = speaking and np.sin(11 * seconds + phase) + np.sin(17.3 * seconds) > -0.2
+        mouth = speaking and np.sin(11 * seconds + phase) + np.sin(17.3 * seconds) > -0.7
         blink = (seconds + phase) % 3.7 < 0.12
         frame = av.VideoFrame(self._size.width, self._size.height, "yuv420p")
         tag(frame)
@@ -138,10 +138,7 @@ class Figure:
                 tall = int(rng.integers(3, 6))
                 draw.rectangle((other + 1 + 3 * book, shelf - tall, other + 2 + 3 * book, shelf - 1), fill=(*tone, 60))
         image = image.filter(ImageFilter.GaussianBlur(1.3)).resize((width, height), Image.Resampling.BICUBIC)
-        rgb = np.asarray(image.filter(ImageFilter.GaussianBlur(self._unit)), np.float32)
-        # Grain hides the steps that a slow gradient has in eight bits.
-        grain = rng.normal(0, 0.9, (height, width, 1)).astype(np.float32)
-        return picture_planes(np.clip(rgb + grain, 0, 255))
+        return picture_planes(np.asarray(image.filter(ImageFilter.GaussianBlur(self._unit)), np.float32))
 
     def _body(self, *, open_mouth: bool, blink: bool) -> Overlay:
         key = (open_mouth, blink)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from egress import pipelines
 from egress.model import checking, look_texts, rules
+from egress.model.directing import directed
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import SECOND, Nanos, Size
 from egress.model.pipeline import Pipeline, Video
 from egress.model.problems import one_of, refuse
-from egress.preview.directing import Director
 from egress.preview.people import Guest, Names, guests
 from egress.preview.rehearsal import Rehearsal
 from egress.preview.script import Script
@@ -73,7 +74,8 @@ def planned(wanted: Wanted) -> Plan:
     script = wanted.script
     texts = look_texts.values(room=script.room, job=_JOB, pipeline=pipeline.name, started=script.started)
     pipeline = look_texts.filled(resolve_images(pipeline, "", folders)[0], texts)
-    rehearsal = Rehearsal(Director(pipeline, folders, texts), script, _guests(wanted), screen=wanted.screen)
+    obey = partial(directed, pipeline=pipeline, folders=folders, values=texts)
+    rehearsal = Rehearsal(pipeline, obey, script, _guests(wanted), screen=wanted.screen)
     start = pipeline.cards.start.duration if pipeline.cards.start else 0
     last = max([start, *(cue.at for cue in rehearsal.cues)])
     length = wanted.length if wanted.length is not None else max(_CLIP, last + SETTLED)

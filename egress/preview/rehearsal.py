@@ -15,6 +15,7 @@ from egress.model.control import Command, Stop
 from egress.model.direction import Direction
 from egress.model.errors import RequestError
 from egress.model.media import Nanos
+from egress.model.pipeline import Pipeline
 from egress.model.problems import did_you_mean, one_of, shown
 from egress.model.room import (
     ConnectionLost,
@@ -32,12 +33,14 @@ from egress.model.room import (
     TrackSource,
     TrackUnpublished,
 )
-from egress.preview.directing import Director
 from egress.preview.people import Guest
 from egress.preview.script import Act, Join, Link, Moment, Rename, Script
 from egress.preview.sources import Camera, Screen
 
 CAMERA, MIC, SCREEN = TrackSource.CAMERA, TrackSource.MIC, TrackSource.SCREEN
+
+Obey = Callable[[Command, Direction, Room], Direction]
+"""The direction once a command is obeyed; raises RequestError."""
 
 LARGEST_AVATAR = 20_000_000
 """Pixels an avatar file may have."""
@@ -59,7 +62,9 @@ class Rehearsal:
     Raises RequestError naming each step of the script that cannot happen: who is not there cannot leave.
     """
 
-    def __init__(self, director: Director, script: Script, guests: Sequence[Guest], *, screen: bool = False) -> None:
+    def __init__(
+        self, pipeline: Pipeline, obey: Obey, script: Script, guests: Sequence[Guest], *, screen: bool = False
+    ) -> None:
         """`guests` are there from the beginning; `screen`: the first of them shares a screen."""
         self.script = script
         self.pictures: dict[str, PictureSource] = {}
@@ -68,8 +73,8 @@ class Rehearsal:
         self._numbers: dict[str, int] = {}
         self._shares = 0
         self._room = Room(script.room)
-        self._director = director
-        self._direction = Direction.of(director.pipeline)
+        self._obey = obey
+        self._direction = Direction.of(pipeline)
         cues = [self._happened(0, self._comes(guest)) for guest in guests]
         if screen and guests:
             cues.append(self._happened(0, self._shares_screen(guests[0].id)))
@@ -98,7 +103,7 @@ class Rehearsal:
         step = moment.step
         if isinstance(step, Command):
             try:
-                self._direction = self._director.obeyed(step, self._direction, self._room)
+                self._direction = self._obey(step, self._direction, self._room)
             except RequestError as error:
                 found = [(f"command.{field}", message) for field, message in error.problems]
                 raise self.script.refuse(moment, found) from None
