@@ -6,6 +6,7 @@ So everything that publishes by WHIP (`World.perform`, the demo's participants) 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import httpx
 from starlette.applications import Starlette
@@ -16,6 +17,14 @@ from starlette.routing import Route
 from egress.web.server import WebServer
 from tests.janus_client import JanusClient
 from tests.janus_server import JanusRefused, JanusServer
+from tests.recording import UNHURRIED
+
+BARS = replace(UNHURRIED, offset_median=0.045, present=0.8, distinct=15.0)
+"""What recordings of a Janus room keep to on a busy machine.
+
+Janus stamps reports of its own by its own clock, so what keeps it waiting for a packet counts as captured later; and a
+publisher that comes is seen one round of asking, joining and waiting for a keyframe later than by WHIP.
+"""
 
 _NO_SUCH_ROOM = 426
 

@@ -9,9 +9,9 @@ import pytest
 
 from egress.model.media import Codec
 from tests.janus_client import client
-from tests.janus_front import JanusFront
+from tests.janus_front import BARS, JanusFront
 from tests.janus_server import JanusRoom, JanusServer
-from tests.recording import UNHURRIED, recording
+from tests.recording import recording
 from tests.rtmp_server import refusing_port
 from tests.world import World
 
@@ -56,7 +56,7 @@ async def test_everyone_is_in_step_whatever_happens_and_nobody_sees_the_recorder
     assert seen <= {"Ada", "Grace", "Linus", "Margaret", "Watcher"} and "Latecomer" in told and "egress" not in told
     for kind in ("mp4", "hls"):
         report = await job.judge(job.artifact(kind), world, cast)
-        assert not report.violations(UNHURRIED), report.table()
+        assert not report.violations(BARS), report.table()
     manifest = json.loads((job.artifact("hls").parent / "manifest.json").read_text())
     assert manifest["figures"]["intake"]["errors"] == 0
 
@@ -79,7 +79,7 @@ async def test_a_room_behind_a_secret_and_a_pin_is_recorded_until_it_is_destroye
         assert await janus.sessions() == []
     assert "destroyed" in job.ending["reason"]
     report = await job.judge(job.artifact("mp4"), world, cast)
-    assert not report.violations(UNHURRIED), report.table()
+    assert not report.violations(BARS), report.table()
     assert not {"hush", "4711"} & set(json.dumps(job.events).replace('"', " ").split())
 
 
@@ -132,5 +132,5 @@ async def test_coming_and_going_leaves_nothing_behind(tmp_path, capfd):
     joined = [event for event in job.events if event.get("event") == "joined"]
     assert len(joined) == 20
     report = await job.judge(job.artifact("mp4"), world, cast)
-    # Every coming makes its publisher encode a keyframe here and now, so that all of them are busy all the time.
-    assert not report.violations(replace(UNHURRIED, distinct=15.0)), report.table()
+    # Nobody stays longer than three seconds, of which a busy machine may need one to join.
+    assert not report.violations(replace(BARS, present=0.6, cadence_p95=None)), report.table()

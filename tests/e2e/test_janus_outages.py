@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.janus_front import JanusFront
+from tests.janus_front import BARS, JanusFront
 from tests.janus_proxy import TcpProxy
 from tests.janus_server import JanusServer
-from tests.recording import UNHURRIED, recording
+from tests.recording import recording
 from tests.world import World
 
 ROOM = 1001
@@ -32,7 +32,7 @@ async def test_a_killed_and_restarted_janus_leaves_a_gap_and_no_more(tmp_path, c
     as_seen = world.unsure(killed, again)
     for kind in ("mp4", "hls"):
         report = await job.judge(job.artifact(kind), as_seen, cast)
-        assert not report.violations(UNHURRIED), report.table()
+        assert not report.violations(BARS), report.table()
     told = capfd.readouterr().err
     assert "Traceback" not in told and "ERROR" not in told, told
 
@@ -51,4 +51,4 @@ async def test_a_lost_connection_to_a_living_janus_costs_little(tmp_path):
         assert proxy.visits > 1
         assert await janus.sessions() == []
     report = await job.judge(job.artifact("mp4"), world, cast)
-    assert not report.violations(replace(UNHURRIED, present=0.8, freeze=4.0)), report.table()
+    assert not report.violations(replace(BARS, freeze=4.0)), report.table()
