@@ -221,3 +221,22 @@ async def test_a_payload_type_that_a_later_offer_brings_is_understood_by_a_runni
     stats = track.stats()
     assert (stats["errors"], stats["frames"], stats["packets"]) == (0, 2, 2)
     assert track.codec is Codec.VP8
+
+
+@pytest.mark.parametrize("reduced", [True, False])
+async def test_feedback_comes_alone_only_where_that_was_agreed(bench: Bench, reduced: bool) -> None:
+    plain = GOOD.replace("a=rtcp-rsize", "a=x-nothing")
+    await bench.peer.answer(plain.replace("a=rtcp-mux", "a=rtcp-mux\r\na=rtcp-rsize") if reduced else plain)
+    sent: list[bytes] = []
+    bench.peer._transport.send_rtcp = sent.append  # type: ignore[method-assign]
+    bench.rtp(bench.tracks[1]._declared[0])
+    ssrc = bench.tracks[1].ssrc
+    assert ssrc is not None
+    bench.peer.pli(ssrc)
+    bench.peer.nack(ssrc, [7])
+    kinds = [data[1] for data in sent]
+    assert kinds == ([rtcp.PSFB, rtcp.RTPFB] if reduced else [rtcp.RR, rtcp.RR])
+    if not reduced:
+        # The first block names the stream that the feedback behind it is about.
+        assert all(struct.unpack_from("!L", data, 8)[0] == ssrc for data in sent)
+        assert sent[0].endswith(rtcp.pli(bench.peer._ssrc, ssrc))
