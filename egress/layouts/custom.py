@@ -38,7 +38,6 @@ def custom(view: View, canvas: Size, doc: CustomDoc) -> tuple[Tile, ...]:
                 taken[place] = found
                 waiting.remove(found)
     free = [n for n, box in enumerate(asked) if n not in taken and (box.screen or not _particular(box))]
-    free.sort(key=lambda n: asked[n].screen)
     if free:
         seated, _ = seat(view, waiting, len(free), _before(view, [boxes[n] for n in free]), counted=False)
         taken.update(zip(free, seated, strict=False))

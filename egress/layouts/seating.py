@@ -9,9 +9,6 @@ from egress.layouts.base import Box, Tile, View
 from egress.layouts.subjects import Subject, worthiest
 from egress.model.look import LayoutDoc
 
-_NEW = 1_000
-"""A place after any other."""
-
 
 def seat(
     view: View, waiting: Sequence[Subject], places: int, before: Sequence[Tile] = (), *, counted: bool = True
@@ -59,7 +56,7 @@ def _places(shown: Iterable[Subject], before: Sequence[Tile]) -> dict[tuple[str,
     for subject in shown:
         if subject.video is not None and subject.video.id in tracks:
             had[subject.key] = tracks[subject.video.id]
-        elif subject.key == (subject.peer.id, "") and subject.peer.id in peers:
+        elif subject.peer.id in peers:
             had[subject.key] = peers[subject.peer.id]
     return had
 
@@ -74,7 +71,5 @@ def _keep(tier: list[Subject], had: dict[tuple[str, str], int], first: int) -> l
             kept[place] = subject
         else:
             homeless.append(subject)
-    # Those who were seen until now come before those who are new, in the order they were in.
-    homeless.sort(key=lambda s: had.get(s.key, _NEW))
     free = iter(homeless)
     return [kept[place] if place in kept else next(free) for place in range(len(tier))]

@@ -76,6 +76,8 @@ def test_a_screens_box_shows_it_whole_and_anybody_while_there_is_none() -> None:
     tiles = custom(View(share(people(3, hosts=1), 1)), WIDE, boxes)
     assert [(t.track, t.fit) for t in tiles] == [("s1", "contain"), ("v0", "cover")]
     assert names(custom(View(people(3, hosts=1)), WIDE, boxes)) == ["p1", "p0"]
+    (alone,) = custom(View(people(1)), WIDE, doc(FULL | {"screen": True}, INSET))
+    assert alone.box.size == WIDE
 
 
 def test_each_box_may_have_its_own_fit() -> None:

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from egress.layouts.base import Box, View
-from egress.layouts.geometry import arrange, overlap
+from egress.layouts.geometry import arrange, fill, overlap, within
 from egress.layouts.grid import grid
 from egress.model.look import LayoutDoc, RoleDoc
 from egress.model.media import Size
@@ -79,6 +79,13 @@ def test_two_peers_stand_one_above_the_other_on_a_portrait_canvas() -> None:
     top, bottom = arrange(2, Size(720, 1280))
     assert top.x == bottom.x == 0 and top.width == 720
     assert bottom.y >= top.y + top.height
+
+
+def test_as_many_as_there_are_pixels_for_fit_into_the_smallest_region() -> None:
+    region = Box(2, 4, 16, 16)
+    boxes = fill(49, region, 8)
+    assert len(boxes) == 49 and all(within(box, region) for box in boxes)
+    assert not any(overlap(a, b) for a, b in combinations(boxes, 2))
 
 
 def test_the_last_row_is_centred() -> None:

@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 import pytest
 
-from egress.layouts.base import Tile, View
+from egress.layouts.base import Box, Tile, View
 from egress.layouts.geometry import overlap
+from egress.layouts.grid import grid
 from egress.layouts.speaker import speaker
-from egress.model.look import RoleDoc, SpeakerDoc
+from egress.model.look import GridDoc, RoleDoc, SpeakerDoc
 from egress.model.media import Size
 from egress.model.room import PeerLeft, Room, TrackMuted
 from tests.unit.gathering import CANVASES, check, names, people, share
@@ -142,3 +143,14 @@ def test_gaps_and_margins_are_kept() -> None:
     assert strip[0].box.x - (stage.box.x + stage.box.width) >= 10
     assert max(t.box.x + t.box.width for t in strip) <= 1260
     assert not any(overlap(stage.box, t.box) for t in strip)
+
+
+def test_places_of_another_layout_mean_nothing() -> None:
+    before = grid(View(people(49)), WIDE, GridDoc())
+    assert speaker(View(people(49), before=before), WIDE, DOC) == speaker(View(people(49)), WIDE, DOC)
+
+
+def test_on_a_very_wide_canvas_what_the_stage_cannot_use_goes_to_the_others() -> None:
+    stage, *strip = speaker(View(people(7)), Size(1920, 400), DOC)
+    assert stage.box == Box(0, 0, 960, 400)
+    assert sum(t.box.width * t.box.height for t in strip) > 0.6 * 952 * 400

@@ -7,7 +7,7 @@ import pytest
 from egress.layouts.base import View
 from egress.layouts.grid import grid
 from egress.layouts.spotlight import spotlight
-from egress.model.look import GridDoc, SpotlightDoc
+from egress.model.look import GridDoc, RoleDoc, SpotlightDoc
 from egress.model.media import Size
 from egress.model.room import PeerLeft, Room
 from tests.unit.gathering import CANVASES, check, names, people
@@ -63,6 +63,11 @@ def test_a_stage_holds_nine_and_who_speaks_is_among_them() -> None:
     assert names(before)[9:] == ["p9", "p10", "p11", "p12", "p13"]
     after = spotlight(View(room, speaker="p10", recent=("p10",), before=before), WIDE, doc(roles=["host"]))
     assert names(after) == [*[f"p{k}" for k in range(8)], "p10", "p9", "p8", "p11", "p12", "p13"]
+
+
+def test_who_is_meant_and_found_no_place_on_the_stage_comes_first_in_the_strip() -> None:
+    view = View(people(14, hosts=12), roles={"guest": RoleDoc(prominence=5)})
+    assert names(spotlight(view, WIDE, doc(roles=["host"])))[9:] == ["p9", "p10", "p11", "p12", "p13"]
 
 
 def test_who_leaves_the_stage_makes_room_without_shuffling_it() -> None:
