@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -132,5 +131,6 @@ async def test_coming_and_going_leaves_nothing_behind(tmp_path, capfd):
     joined = [event for event in job.events if event.get("event") == "joined"]
     assert len(joined) == 20
     report = await job.judge(job.artifact("mp4"), world, cast)
-    # Nobody stays longer than three seconds, of which a busy machine may need one to join.
-    assert not report.violations(replace(BARS, present=0.6, cadence_p95=None)), report.table()
+    # Nobody stays longer than three seconds, of which a busy machine may need one to join; sync is judged elsewhere.
+    for one in report.people:
+        assert one.present >= one.required / 2 and not one.forbidden, report.table()
