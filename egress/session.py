@@ -160,7 +160,7 @@ class Session:
         now = parts.clock.now()
         end = now if self._order.seconds is None else min(now, round(self._order.seconds * SECOND))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
-        card = self._order.pipeline.cards.end
+        card = self._order.pipeline.cards.end if self._order.pipeline.video is not None else None
         if card is not None and self._fault is None:
             parts.stage.end_with(card, end)
             end += card.duration

@@ -54,3 +54,26 @@ def test_a_full_disk_costs_the_journal_and_not_the_table(tmp_path: Path) -> None
     attendance.joined(ADA, 0)
     attendance.left("ada", 1)
     assert len(attendance.table()) == 1
+
+
+def test_pauses_and_gaps_are_spans_that_outlive_the_worker(tmp_path: Path) -> None:
+    job = order(tmp_path)
+    attendance = Attendance.of(job)
+    attendance.end("pause", 1)
+    attendance.begin("gap", 1_000_000_000, "no answer")
+    attendance.begin("gap", 2_000_000_000, "again")
+    attendance.end("gap", 3_000_000_000)
+    attendance.begin("pause", 4_000_000_000)
+    assert attendance.spans("gap") == [{"from": 1.0, "to": 3.0, "reason": "no answer"}]
+    assert attendance.spans("pause") == [{"from": 4.0, "to": None}]
+    again = Attendance.load(job)
+    assert [again.spans("gap"), again.spans("pause")] == [attendance.spans("gap"), attendance.spans("pause")]
+
+
+def test_spans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIMIT", 2)
+    attendance = Attendance()
+    for n in range(3):
+        attendance.begin("pause", 2 * n)
+        attendance.end("pause", 2 * n + 1)
+    assert len(attendance.spans("pause")) == 2 and attendance.refused == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from egress.model.errors import RoomRefused
 from egress.model.job import JobState
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
-from egress.model.room import Peer, PeerJoined, PeerLeft, RoomClosed, RoomEvent
+from egress.model.room import ConnectionLost, ConnectionRestored, Peer, PeerJoined, PeerLeft, RoomClosed, RoomEvent
 from egress.rooms.base import RoomSession
 from egress.session import Outcome, Session
 
@@ -24,7 +24,7 @@ ADA = Peer("ada", "Ada", "host")
 class Visit(RoomSession):
     """A room that plays the events it is given; an exception among them is raised."""
 
-    def __init__(self, *script: RoomEvent | Exception, stay: bool = True) -> None:
+    def __init__(self, *script: RoomEvent | Exception | float, stay: bool = True) -> None:
         self._script = script
         self._stay = stay
 
@@ -32,6 +32,9 @@ class Visit(RoomSession):
         for step in self._script:
             if isinstance(step, Exception):
                 raise step
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                continue
             yield step
         if self._stay:
             await asyncio.Event().wait()
@@ -48,8 +51,9 @@ class Job:
         pipeline = Pipeline.model_validate(
             {
                 "name": "sound",
-                "video": None,
+                "video": order.pop("video", None),
                 "delay": "100ms",
+                "cards": order.pop("cards", {}),
                 "stop": stop,
                 "sinks": [{"kind": "mp4", "to": order.pop("to", str(tmp_path / "out" / "a.m4a"))}],
             }
@@ -78,8 +82,10 @@ class Job:
             registry, "load", lambda kind, name: Connector if kind == "connectors" else load(kind, name)
         )
 
-    async def run(self, stop_after: float | None = None) -> Outcome:
+    async def run(self, stop_after: float | None = None, says: Sequence[tuple[float, dict[str, Any]]] = ()) -> Outcome:
         session = Session(self.order, self.events.append)
+        for at, command in says:
+            asyncio.get_running_loop().call_later(at, session.command, json.dumps(command).encode())
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, session.stop, "asked to")
             asyncio.get_running_loop().call_later(stop_after, session.stop, "asked twice")
@@ -165,3 +171,59 @@ async def test_a_job_shows_life_from_its_first_moment(tmp_path, monkeypatch):
     alive = job.told("alive")[0]
     for figure in ("elapsed", "ticks", "bytes", "participants", "network", "intake", "sinks", "cpu", "memory"):
         assert figure in alive
+
+
+async def test_a_pause_is_obeyed_announced_and_cut(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    says = [(0.4, {"command": "pause", "id": 1}), (0.9, {"command": "resume"}), (1.0, {"command": "mark", "text": "V"})]
+    outcome = await job.run(stop_after=1.4, says=says)
+    assert [answer["ok"] for answer in job.told("control")] == [True] * 3
+    (begin, end) = job.told("pause")
+    assert (begin["paused"], end["paused"]) == (True, False)
+    assert job.manifest["pauses"] == [{"from": begin["at"], "to": end["at"]}]
+    (artifact,) = outcome.artifacts
+    assert abs(artifact.duration - (outcome.length - round((end["at"] - begin["at"]) * 1e9))) < 22_000_000
+    # Obeyed at the next tick, which is one delay behind the clock.
+    assert begin["at"] < 0.4 + 0.2
+
+
+async def test_a_stop_by_command_ends_the_job_with_its_reason(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    outcome = await job.run(says=[(0.3, {"command": "stop", "reason": "enough"}), (0.3, {"command": "pause"})])
+    assert "enough" in outcome.reason and job.told("control")[0]["message"] == "stopping"
+
+
+async def test_before_the_room_is_joined_only_a_stop_is_obeyed(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)))
+    session = Session(job.order, job.events.append)
+    session.command(b'{"command": "pause", "id": 4}')
+    session.command(b"nonsense")
+    session.command(b'{"command": "stop"}')
+    assert [(answer["id"], answer["ok"]) for answer in job.events] == [(4, False), (None, False), (None, True)]
+    assert "not joined" in job.events[0]["message"]
+    assert "asked to stop" in (await session.run()).reason
+
+
+async def test_a_lost_connection_is_a_gap_and_not_an_empty_room(tmp_path, monkeypatch):
+    visit = Visit(ConnectionLost("no answer"), 0.8, ConnectionRestored(), PeerJoined(ADA))
+    job = Job(tmp_path, monkeypatch, visit, stop={"empty_for": "400ms"})
+    outcome = await job.run(stop_after=1.2)
+    assert "asked to" in outcome.reason
+    (gap,) = job.manifest["gaps"]
+    assert gap["reason"] == "no answer" and gap["to"] - gap["from"] > 0.7
+    assert [event["event"] for event in job.told("room")] == ["lost", "restored", "joined"]
+
+
+async def test_a_room_that_stays_lost_ends_the_job(tmp_path, monkeypatch):
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA), ConnectionLost("gone")), stop={"lost_for": "300ms"})
+    outcome = await job.run()
+    assert "could not be reached for 300ms" in outcome.reason
+    assert job.manifest["gaps"][0]["to"] is None
+
+
+async def test_the_end_card_comes_after_the_reason_to_stop_but_not_after_a_failure(tmp_path, monkeypatch):
+    look = {"cards": {"end": {"title": "Bye", "duration": "500ms"}}, "video": {"size": "64x64", "bitrate": "100k"}}
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(ADA)), seconds=0.3, **look)
+    assert (await job.run()).length == 800_000_000
+    job = Job(tmp_path / "2", monkeypatch, Visit(PeerJoined(ADA), RuntimeError("boom")), **look)
+    assert (await job.run()).length < 500_000_000
