@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from egress import pipelines
-from egress.model import janus_address, places, registry, targets
+from egress.model import checking, janus_address, look_texts, places, registry, targets
 from egress.model.errors import RequestError
+from egress.model.look_images import resolve_images
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
 from egress.model.pipeline import HlsDoc, Pipeline, RtmpDoc
+from egress.model.problems import Problem, refuse
 
 
 def new_job_id(now: datetime) -> str:
@@ -36,13 +38,15 @@ def make_order(
     log_level: str = "WARNING",
     renamed: Mapping[str, str] | None = None,
     layout: str | None = None,
+    assets: Path | None = None,
     manifest: str | None = None,
     overwrite: bool = False,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
-    `renamed` gives sinks of a kind another place than the pipeline says; `manifest` names the manifest, which else
-    stands beside the first file.
+    `renamed` gives sinks of a kind another place than the pipeline says; `layout` is another kind of layout than the
+    pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `manifest` names the manifest,
+    which else stands beside the first file.
     """
     check_room(room)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -58,14 +62,18 @@ def make_order(
         )
         document = document.model_copy(update={"sinks": sinks})
     if layout is not None:
-        if layout not in registry.names("layouts"):
-            known_layouts = ", ".join(registry.names("layouts"))
-            raise RequestError(f"unknown layout {layout!r}; known: {known_layouts}", (("layout", "unknown"),))
-        document = document.model_copy(update={"layout": document.layout.model_copy(update={"kind": layout})})
+        document = checking.with_layout(document, layout)
     document = targets.with_streams(document, streams)
     name = places.room_name(room)
     known = places.values(room=name, job=job, pipeline=document.name, started=now)
-    resolved = targets.resolve(document, known, root)
+    resolved, problems = resolve_images(document, "", pipelines.picture_folders(pipeline, assets))
+    try:
+        resolved = targets.resolve(resolved, known, root)
+    except RequestError as error:
+        problems = (*problems, *(Problem(*problem) for problem in error.problems))
+    if problems:
+        raise refuse(f"pipeline {document.name}", problems)
+    resolved = look_texts.filled(resolved, look_texts.values(room=name, job=job, pipeline=document.name, started=now))
     if not overwrite:
         check_free(resolved)
     check_writable("the output folder", root)

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         pipeline=arguments.pipeline,
         root=arguments.out,
         spool=settings.spool,
+        assets=settings.assets,
         seconds=arguments.seconds,
         streams=addresses(arguments.rtmp),
         reorder=settings.reorder_ms * MILLISECOND,

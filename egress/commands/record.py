@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         pipeline=arguments.pipeline,
         root=arguments.to,
         spool=settings.spool,
+        assets=settings.assets,
         seconds=arguments.seconds,
         streams=addresses(arguments.rtmp),
         whip_token=settings.whip_token.reveal() if settings.whip_token else None,

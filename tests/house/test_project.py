@@ -79,8 +79,8 @@ def test_the_wheel_holds_all_that_is_needed_to_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-    for name in pipelines.names():
-        assert f"egress/_pipelines/{name}.yaml" in names
+    shipped = {path.relative_to(pipelines.folder()) for path in pipelines.folder().rglob("*") if path.is_file()}
+    assert {f"egress/_pipelines/{path}" for path in shipped} <= names
     package = ROOT / "egress"
     data = {p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc"}
     assert {f"egress/{path.relative_to(package)}" for path in data} <= names

@@ -81,3 +81,25 @@ def test_job_ids_sort_by_time_and_differ():
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert new_job_id(now).startswith("20260102-030405-")
     assert new_job_id(now) != new_job_id(now)
+
+
+def test_pictures_are_found_and_texts_filled_before_anything_starts(tmp_path):
+    made = order(tmp_path, pipeline="speaker-branded", room="local:Caf%C3%A9 {x}")
+    title, _, _, logo = made.pipeline.overlays
+    assert title.text == "Café {x}"
+    assert Path(logo.image).is_absolute() and Path(logo.image).is_file()
+    assert type(made).model_validate_json(made.model_dump_json()) == made
+
+
+def test_problems_of_pictures_and_of_targets_come_together(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(FIXED + "cards: {end: {image: a.png}}\noverlays: [{kind: image, image: b.png}]\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "live").symlink_to(tmp_path)
+    with pytest.raises(RequestError) as caught:
+        order(tmp_path, pipeline=str(path))
+    assert [place for place, _ in caught.value.problems] == ["overlays[0].image", "cards.end.image", "sinks[1].to"]
+
+
+def test_another_layout_can_be_asked_for(tmp_path):
+    assert order(tmp_path, layout="speaker").pipeline.layout.kind == "speaker"

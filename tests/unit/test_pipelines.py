@@ -10,7 +10,16 @@ import yaml
 from egress import pipelines
 from egress.model.errors import RequestError
 
-SHIPPED = ("archive-everything", "audio-only", "live-hls", "live-rtmp", "record-grid")
+SHIPPED = (
+    "archive-everything",
+    "audio-only",
+    "interview",
+    "live-hls",
+    "live-rtmp",
+    "portrait-social",
+    "record-grid",
+    "speaker-branded",
+)
 
 
 def test_the_shipped_pipelines_are_found() -> None:
@@ -19,7 +28,7 @@ def test_the_shipped_pipelines_are_found() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_pipeline_is_good_and_called_like_its_file(name: str) -> None:
-    pipeline = pipelines.load(name)
+    pipeline = pipelines.check(name)
     assert pipeline.name == name
     assert pipeline.about
 
@@ -78,3 +87,12 @@ def test_a_description_says_what_will_be_made_and_no_key(tmp_path: Path) -> None
     assert "rtmp://host/live/" in text
     assert "abcd" not in text
     assert "picture   none" in pipelines.describe(pipelines.load("audio-only"))
+
+
+def test_the_pictures_of_a_pipeline_are_checked_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    look = "theme: {image: back.png}\noverlays: [{kind: image, image: a.png}]\n"
+    path.write_text("name: mine\nsinks: [{kind: mp4, to: a.mp4}]\n" + look)
+    with pytest.raises(RequestError) as caught:
+        pipelines.check(path)
+    assert [place for place, _ in caught.value.problems] == ["theme.image", "overlays[0].image"]
