@@ -172,6 +172,7 @@ def _moment(index: int, step: object, document: Document, problems: list[Problem
         guess = did_you_mean(do, STEPS) if isinstance(do, str) else ""
         what = f"unknown step {shown(do)}{guess}; known: {one_of(STEPS)}" if "do" in step else _NEEDED["do"]
         problems.append(Problem(f"{path}.do", what))
+        _checked(_Step, {"at": step["at"]} if "at" in step else {}, ("timeline", index), problems)
         return None
     made = _checked(model, step, ("timeline", index), problems)
     if made is None:
