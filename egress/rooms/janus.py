@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from egress.model import janus_address
 from egress.model.clock import monotonic
-from egress.model.errors import EgressError, RequestError, RoomUnreachable
+from egress.model.errors import EgressError, RequestError, RoomError, RoomUnreachable
 from egress.model.janus_address import API_SECRET, PIN, TOKEN, JanusAddress
 from egress.model.media import MILLISECOND, SECOND, MediaSource, Nanos, Size
 from egress.model.room import ConnectionLost, ConnectionRestored, RoomClosed, RoomEvent, RoomWarning, TrackUnpublished
@@ -158,7 +158,8 @@ class JanusSession(RoomSession):
             except EgressError as error:
                 reason = error.message
                 if not self._entered.done():
-                    self._entered.set_exception(error)
+                    told = isinstance(error, RoomError | RequestError)
+                    self._entered.set_exception(error if told else RoomUnreachable(f"{self._address.server}: {reason}"))
                     return
             except Exception as error:
                 _log.exception("the conversation with Janus broke off")
