@@ -13,7 +13,7 @@ import numpy as np
 from egress.demo.people import person
 from egress.layouts.arranging import tiles
 from egress.layouts.base import View
-from egress.model.look import PALETTES, GridDoc
+from egress.model.look import PALETTES, ColumnsDoc, GridDoc
 from egress.model.media import Size
 from tests.listening import beeps, hear
 from tests.recording import UNHURRIED, recording
@@ -51,7 +51,10 @@ async def test_operators_direct_pause_and_resume_a_job(tmp_path: Path) -> None:
         assert (await job.say(command="resume"))["ok"]
         refused = await job.say(command="pin", peers=["Nobody"])
         assert not refused["ok"] and refused["details"]["problems"][0]["field"] == "peers[0]"
+        await cast.until(7.5)
+        assert (await job.say(command="layout", layout="columns"))["ok"]
         await cast.until(9.2)
+        assert (await job.say(command="layout", layout="grid"))["ok"]
         assert (await job.say(command="hide", peers=["Grace"]))["ok"]
         await cast.until(11)
         answer = await job.say(command="stop", reason="all is said")
@@ -93,6 +96,11 @@ def _judge_mp4(path: Path, length: float, cut: float) -> None:
     luma = 0.2126 * int(surface[1:3], 16) + 0.7152 * int(surface[3:5], 16) + 0.0722 * int(surface[5:7], 16)
     middle = levels[round((cut + 1) * 30)]
     assert abs(middle[0] - luma) < 12 and middle[1] > 3, middle
+    beside = watch(path, participants=2, doc=ColumnsDoc(kind="columns"))
+    assert beside is not None
+    columns = {sight.frame for sight in beside.sights[0]} - {sight.frame for sight in watched.sights[0]}
+    columns = {frame for frame in columns if frame > (cut + 0.1) * 30}
+    assert len(columns) > 30 and max(columns) - min(columns) < 60
     last = watched.sights[0][-1]
     assert last.frame > len(levels) - 20 and watched.arrangements[-1][1] == 1
 
