@@ -66,7 +66,8 @@ def make_order(
     document = targets.with_streams(document, streams)
     name = places.room_name(room)
     known = places.values(room=name, job=job, pipeline=document.name, started=now)
-    resolved, problems = resolve_images(document, "", pipelines.picture_folders(pipeline, assets))
+    pictures = pipelines.picture_folders(pipeline, assets)
+    resolved, problems = resolve_images(document, "", pictures)
     try:
         resolved = targets.resolve(resolved, known, root)
     except RequestError as error:
@@ -91,6 +92,7 @@ def make_order(
         reorder=reorder,
         log_level=log_level,
         overwrite=overwrite,
+        pictures=tuple(str(folder.absolute()) for folder in pictures),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-LONGEST_ID, LONGEST_NAME, LONGEST_ROLE = 64, 64, 32
+LONGEST_ID, LONGEST_NAME, LONGEST_ROLE, LONGEST_ADDRESS = 64, 64, 32, 1000
 
 
 def line(text: str, longest: int = LONGEST_NAME) -> str:
@@ -19,6 +19,11 @@ def token(text: str, longest: int = LONGEST_ID) -> str:
     """Letters, digits, dot, dash and underscore, not beginning with a dot or dash."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")[:longest].rstrip(".-")
+
+
+def web_address(text: str) -> str:
+    """An address of http or https in plain characters; '' for anything else."""
+    return text if re.fullmatch(r"(?i)https?://[!-~]+", text) and len(text) <= LONGEST_ADDRESS else ""
 
 
 def id_of(name: str) -> str:

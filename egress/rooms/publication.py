@@ -34,16 +34,17 @@ class Names:
         name = names.line(visitor.name or "", names.LONGEST_NAME)
         role = names.token((visitor.role or "").lower(), names.LONGEST_ROLE) or "guest"
         source = "screen" if (visitor.source or "").strip().lower() == "screen" else "camera"
+        avatar = names.web_address(visitor.avatar or "")
         said = names.token(visitor.peer or "", names.LONGEST_ID)
         if said:
-            return Peer(said, name or said, role), source
+            return Peer(said, name or said, role, avatar), source
         if name:
-            return Peer(names.id_of(name), name, role), source
+            return Peer(names.id_of(name), name, role, avatar), source
         while True:
             number = next(self._anonymous)
             unique = f"{role}-{number}"
             if unique not in taken:
-                return Peer(unique, f"{role.capitalize()} {number}", role), source
+                return Peer(unique, f"{role.capitalize()} {number}", role, avatar), source
 
 
 class Publication:

@@ -40,6 +40,7 @@ class Visitor:
     name: str | None = None
     role: str | None = None
     source: str | None = None
+    avatar: str | None = None
 
 
 class RoomFull(EgressError):
@@ -126,7 +127,7 @@ class WhipApp:
         except UnicodeDecodeError:
             return _say(400, "the offer is not UTF-8 text")
         query = parse_qs(request.url.query, max_num_fields=20)
-        said = {key: query.get(key, [None])[0] for key in ("peer", "name", "role", "source")}
+        said = {key: query.get(key, [None])[0] for key in ("peer", "name", "role", "source", "avatar")}
         try:
             publication, answer = await self._door.admit(Visitor(**said), offer)
         except RequestError as error:

@@ -10,8 +10,8 @@ from egress.model.media import MILLISECOND, SECOND
 from egress.model.room import Peer, PeerJoined, PeerLeft, RoomEvent, TrackPublished
 from egress.rooms import livetrack, local
 from egress.rooms.base import Identity, RoomURL
-from egress.rooms.local import LocalConnector, LocalSession
 from egress.rooms.livetrack import LiveTrack
+from egress.rooms.local import LocalConnector, LocalSession
 from egress.rooms.publication import Names, Publication
 from egress.rooms.whip import Visitor
 from tests.unit.test_sdp import GOOD
@@ -72,6 +72,25 @@ def test_different_names_never_become_one_id() -> None:
 
 def test_who_gives_an_id_is_known_by_it_again() -> None:
     assert _peer(peer="ada", taken=frozenset({"ada"})).id == "ada"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("https://example.org/ada.png?size=2", True),
+        ("HTTP://example.org/a", True),
+        ("file:///etc/passwd", False),
+        ("https://", False),
+        ("https://example.org/a b", False),
+        ("https://example.org/\n", False),
+        ("https://example.org/" + "x" * 1000, False),
+        ("ada.png", False),
+    ],
+)
+def test_an_avatar_is_an_address_of_the_web_or_none(said: str, kept: bool) -> None:
+    for who in ({"peer": "ada"}, {"name": "Ada"}, {}):
+        peer, _ = Names().identify(Visitor(avatar=said, **who), ())
+        assert peer.avatar == (said if kept else "")
 
 
 def test_source_is_camera_unless_it_says_screen() -> None:
