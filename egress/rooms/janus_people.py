@@ -147,8 +147,12 @@ class People:
         feed.peer = found.peer.id
 
     def _again(self, feed: _Feed, unique: bool) -> _Known | None:
-        """The peer waited for that has come back: under its old feed id, else under a name only it has."""
-        absent = [known for known in self._known.values() if known.absent]
+        """The peer without media that has come back: under its old feed id, else under a name only it has.
+
+        Who loads its page anew is listed twice for a while, its former self publishing nothing any more.
+        """
+        active = {known.peer for known in self._feeds.values() if known.said.publishes}
+        absent = [known for peer, known in self._known.items() if known.absent or peer not in active]
         same = next((known for known in absent if feed.said.feed in known.feeds), None)
         if same is not None:
             return same

@@ -185,3 +185,16 @@ def test_a_crowd_is_received_only_as_far_as_an_offer_reaches() -> None:
     assert len(people.wanted()) == MOST_FEEDS
     assert sum(isinstance(event, RoomWarning) for event in events) == 1
     assert sum(isinstance(event, PeerJoined) for event in events) == 199
+
+
+def test_who_is_back_before_its_former_self_has_gone_keeps_its_place() -> None:
+    people = Told()
+    people.see((1, "Alice"))
+    assert people.see((2, "Alice")) == [], "gone and back between two lists"
+    assert people.peer_of(2) == ALICE
+    people.listed((Participant(2, "Alice", False), Participant(3, "Alice", True)), 0)
+    people.scouted((3,), (video(3),))
+    assert people.settle(0) == [], "still listed, but publishing nothing any more"
+    assert people.peer_of(3) == ALICE
+    assert people.see((3, "Alice")) == []
+    assert people.see() == [PeerLeft("alice", "left")]
