@@ -226,8 +226,9 @@ def test_a_card_is_all_there_is(wallpaper: str, overlays: tuple[AnyOverlay, ...]
     slate = drawn(alone, {})
     assert same(drawn(full, {"v0": noise(100, 100)}), slate)
     assert full.painted == 0
-    full.arrange([], Style(tiles=STILL))
-    assert not same(drawn(full, {}), slate)
+    full.arrange(busy_tiles(), Style(tiles=STILL, overlays=overlays))
+    assert not same(drawn(full, {"v0": noise(100, 100)}), slate)
+    assert full.painted == 1
 
 
 def test_a_clock_repaints_only_the_tiles_it_lies_on() -> None:
