@@ -47,6 +47,22 @@ def test_room_events_and_failures_get_a_line_of_their_own():
     ]
 
 
+def test_commands_and_the_connection_get_a_line_of_their_own():
+    out = io.StringIO()
+    progress = Progress(out)
+    progress({"type": "room", "event": "lost", "reason": "no answer"})
+    progress({"type": "room", "event": "restored"})
+    progress({"type": "control", "command": "pause", "ok": True, "message": "paused"})
+    progress({"type": "control", "command": None, "ok": False, "message": "a command is not JSON"})
+    progress({"type": "control", "command": "stop", "ok": True, "message": "stopping"})
+    assert out.getvalue().splitlines() == [
+        "  connection to the room lost: no answer",
+        "  connection to the room restored",
+        "  pause: paused",
+        "  command: refused: a command is not JSON",
+    ]
+
+
 def test_the_summary_lists_what_was_made_also_by_recovery():
     row = {"kind": "mp4", "location": "/out/a.mp4", "size": 12_300_000, "duration": 75.5}
     ended = summary(Ending("finished", "asked to stop", {"artifacts": [row]}))
