@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
 from egress.layouts.base import Box
+from egress.media.ink import rgb, write
 from egress.media.labels import caption
 from egress.media.overlay import Overlay
+from egress.media.text import clean, lines
 from egress.model.look import (
     AnyOverlay,
     CardDoc,
@@ -23,6 +26,8 @@ from egress.model.look import (
     WatermarkOverlay,
 )
 from egress.model.media import Size
+
+_LEADING: Final = 1.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,19 +47,35 @@ def overlay_art(doc: AnyOverlay, canvas: Size, palette: Palette, now: datetime) 
     return _overlay_art(doc, canvas, palette, shown)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def card(doc: CardDoc, canvas: Size, palette: Palette) -> Art:
     """An opaque picture that fills the canvas: a title, a text, an image behind them."""
     image = Image.new("RGBA", (canvas.width, canvas.height), palette.background)
+    if doc.image is not None:
+        # The scrim keeps the text legible over any picture.
+        image = Image.blend(_covering(doc.image, canvas), image, 0.6)
+    short, widest = min(canvas.width, canvas.height), canvas.width * 0.84
+    rows = [(row, rgb(palette.text)) for row in lines(clean(doc.title), short / 11, widest, 2, "bold")]
+    rows += [(row, rgb(palette.quiet)) for row in lines(clean(doc.text), short / 22, widest, 4)]
+    top = (canvas.height - sum(_LEADING * row.size for row, _ in rows)) / 2
+    for row, colour in rows:
+        baseline = round(top + (_LEADING * row.size + row.cap_height) / 2)
+        write(image, row, (canvas.width - row.width) / 2, baseline, colour)
+        top += _LEADING * row.size
     return Art(Overlay.of(np.asarray(image)), Box(0, 0, canvas.width, canvas.height))
 
 
 @lru_cache(maxsize=4)
 def background(path: str, canvas: Size) -> Art:
     """The picture in a file, cropped to cover the canvas, opaque."""
-    with Image.open(path) as file:
-        image = ImageOps.fit(file.convert("RGB"), (canvas.width, canvas.height)).convert("RGBA")
+    image = _covering(path, canvas)
     return Art(Overlay.of(np.asarray(image)), Box(0, 0, canvas.width, canvas.height))
+
+
+def _covering(path: str, canvas: Size) -> Image.Image:
+    with Image.open(path) as file:
+        upright = ImageOps.exif_transpose(file).convert("RGB")
+    return ImageOps.fit(upright, (canvas.width, canvas.height)).convert("RGBA")
 
 
 @lru_cache(maxsize=64)

@@ -1,27 +1,24 @@
-"""Everything with letters on the canvas, drawn once with the bundled font: name labels, initials, captions."""
+"""Everything with letters on the canvas, drawn once: name labels, initials, captions."""
 
 from __future__ import annotations
 
 import colorsys
-import unicodedata
 import zlib
-from functools import cache, lru_cache
-from importlib.resources import files
-from io import BytesIO
+from functools import lru_cache
+from math import ceil
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from egress.media.ink import RGB, rgb, write
 from egress.media.overlay import Overlay
 from egress.media.scene import Portrait
+from egress.media.text import clean, line
 from egress.model.look import Palette
 
-RGB = tuple[int, int, int]
-
 _FINE = 4
-_INK = (255, 255, 255, 255)
+_INK = (255, 255, 255)
 _MUTED = (255, 107, 107, 255)
-_ELLIPSIS = "…"
 
 
 def stable_colour(key: str) -> RGB:
@@ -33,7 +30,7 @@ def stable_colour(key: str) -> RGB:
 
 def initials(name: str) -> str:
     """One or two capitals that stand for a name; '?' when it has no letter or digit."""
-    words = [word for word in ("".join(c for c in part if c.isalnum()) for part in _shown(name).split()) if word]
+    words = [word for word in ("".join(c for c in part if c.isalnum()) for part in clean(name).split()) if word]
     chosen = words[:1] + words[-1:] if len(words) > 1 else words
     return "".join(word[0].upper()[0] for word in chosen) or "?"
 
@@ -53,20 +50,18 @@ def name_label(
 ) -> Overlay | None:
     """A name on a pill of the given height, ellipsised to `widest`; None where nothing legible would fit."""
     height &= ~1
-    font = _font(max(6, round(height * 0.56)))
     padding = height // 2
     mark = height if muted and marks else 0
     room = widest - 2 * padding - mark
-    fitted = _fitted(_shown(text), font, room)
-    if room < height or not fitted:
+    fitted = line(clean(text), max(6, round(height * 0.56)), room)
+    if room < height or fitted is None:
         return None
-    width = (int(font.getlength(fitted)) + 2 * padding + mark + 1) & ~1
-    image = _rounded(width, height, (*ImageColor.getrgb(palette.label)[:3], 150))
-    draw = ImageDraw.Draw(image)
+    width = (ceil(fitted.width) + 2 * padding + mark + 1) & ~1
+    image = _rounded(width, height, (*rgb(palette.label), 150))
     if mark:
         image.alpha_composite(_muted_mark(height), (padding // 2, 0))
-    at = (padding + mark - (padding // 3 if mark else 0), height // 2)
-    draw.text(at, fitted, palette.label_text, font, anchor="lm")
+    start = padding + mark - (padding // 3 if mark else 0)
+    write(image, fitted, start, round((height + fitted.cap_height) / 2), rgb(palette.label_text))
     return _overlay(image)
 
 
@@ -81,64 +76,22 @@ def portrait(
 def _initials_disc(name: str, key: str, diameter: int) -> Overlay:
     diameter = max(2, diameter & ~1)
     image = _rounded(diameter, diameter, (*stable_colour(key), 255))
-    font = _font(max(6, round(diameter * 0.4)))
-    ImageDraw.Draw(image).text((diameter / 2, diameter / 2), initials(name), _INK, font, anchor="mm")
+    fitted = line(initials(name), max(6, round(diameter * 0.4)))
+    if fitted is not None:
+        write(image, fitted, (diameter - fitted.width) / 2, round((diameter + fitted.cap_height) / 2), _INK)
     return _overlay(image)
 
 
 @lru_cache(maxsize=64)
 def caption(text: str, size: int, widest: int, palette: Palette) -> Overlay | None:
     """One quiet line of text without a background, ellipsised to `widest`; None where nothing would fit."""
-    font = _font(max(6, size))
-    fitted = _fitted(text, font, widest - 4)
-    if not fitted:
+    fitted = line(clean(text), max(6, size), widest - 4)
+    if fitted is None:
         return None
-    width, height = (int(font.getlength(fitted)) + 5) & ~1, (round(size * 1.5) + 1) & ~1
+    width, height = (ceil(fitted.width) + 5) & ~1, (round(size * 1.5) + 1) & ~1
     image = Image.new("RGBA", (width, height))
-    ImageDraw.Draw(image).text((width / 2, height / 2), fitted, palette.quiet, font, anchor="mm")
+    write(image, fitted, (width - fitted.width) / 2, round((height + fitted.cap_height) / 2), rgb(palette.quiet))
     return _overlay(image)
-
-
-@cache
-def _font_data() -> bytes:
-    return files("egress").joinpath("assets", "DejaVuSans.ttf").read_bytes()
-
-
-@lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(BytesIO(_font_data()), size)
-
-
-@lru_cache(maxsize=4096)
-def _has_glyph(character: str) -> bool:
-    probe = _font(16)
-    return bytes(probe.getmask(character)) != bytes(probe.getmask("\U0010ffff"))
-
-
-def _shown(text: str) -> str:
-    """A name in one line, without what cannot be seen, and without emoji or marks the font lacks."""
-    plain = unicodedata.normalize("NFC", " ".join(text.split()))[:300]
-    return " ".join("".join(c for c in plain if _can_show(c)).split())
-
-
-def _can_show(character: str) -> bool:
-    # Letters without a glyph stay, as boxes: they still say that there is a name, and how long it is.
-    kind = unicodedata.category(character)[0]
-    selector = "\ufe00" <= character <= "\ufe0f"
-    return kind != "C" and not selector and (kind not in "SM" or _has_glyph(character))
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont, widest: int) -> str:
-    if font.getlength(text) <= widest:
-        return text
-    short, long = 0, len(text)
-    while short < long:
-        middle = (short + long + 1) // 2
-        if font.getlength(text[:middle].rstrip() + _ELLIPSIS) <= widest:
-            short = middle
-        else:
-            long = middle - 1
-    return text[:short].rstrip() + _ELLIPSIS if short else ""
 
 
 def _rounded(width: int, height: int, colour: tuple[int, int, int, int]) -> Image.Image:
