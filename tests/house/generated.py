@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from egress import pipelines
 from egress.model import settings
+from egress.model.control import COMMANDS, Command
 from egress.model.look import LAYOUTS, OVERLAYS, LayoutDoc, OverlayDoc, Palette
 from egress.model.places import PLACEHOLDERS
 from egress.model.schema import schema, schema_text
@@ -38,6 +39,15 @@ def pipelines_table() -> str:
     """One row a shipped pipeline."""
     rows = [(f"[{name}]({name}.yaml)", pipelines.load(name).about) for name in pipelines.names()]
     return _table(("pipeline", "makes"), rows)
+
+
+def commands_table() -> str:
+    """One row a command."""
+    rows = []
+    for name, made in COMMANDS.items():
+        own = [field for field in made.model_fields if field not in Command.model_fields]
+        rows.append((f"`{name}`", ", ".join(f"`{field}`" for field in own), (made.__doc__ or "").strip()))
+    return _table(("command", "with", "what happens"), rows)
 
 
 def fields_tables() -> str:
@@ -154,6 +164,7 @@ def _range(field: dict[str, Any]) -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/control.md": {"commands": commands_table},
     "docs/settings.md": {"settings": settings_table},
     "docs/pipelines.md": {"fields": fields_tables, "placeholders": placeholders_table},
     "pipelines/README.md": {"pipelines": pipelines_table},
