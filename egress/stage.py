@@ -21,6 +21,7 @@ from egress.model.look import CardDoc
 from egress.model.media import Nanos, Size
 from egress.model.pipeline import Pipeline
 from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackPublished
+from egress.portrayal import Fetch, Portrayal
 from egress.rooms.base import RoomSession
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,9 @@ class Stage:
         visit: RoomSession,
         programme: Programme,
         on_warning: Callable[[str], None] = log.warning,
+        fetch: Fetch | None = None,
     ) -> None:
-        """`on_warning` is told, on the loop's thread, whose media stays broken."""
+        """`on_warning` is told, on the loop's thread, whose media stays broken; `fetch` gets pictures of peers."""
         self.room = Room(name="")
         self.direction = Direction.of(pipeline)
         self.floor = Floor()
@@ -68,6 +70,7 @@ class Stage:
         self._shown: list[tuple[Nanos, Scene]] = []
         self._styles: dict[CardDoc | None, Style] = {}
         self._portraits: Mapping[str, Portrait] = MappingProxyType({})
+        self._portrayal = Portrayal(fetch, self.portray, on_warning) if fetch is not None else None
         self._accents = MappingProxyType({name: r.accent for name, r in pipeline.roles.items() if r.accent})
         self._wanted: dict[str, Size | None] = {}
         self._asking = asyncio.Lock()
@@ -99,6 +102,7 @@ class Stage:
         if self.room.connected and (before.peers or self.room.peers):
             self.last_seen = self._clock.now()
         self._add_moment()
+        self._seek_portraits()
         await self._hint()
 
     def direct(self, direction: Direction) -> None:
@@ -107,6 +111,7 @@ class Stage:
         if (before.theme, before.tiles, before.overlays) != (direction.theme, direction.tiles, direction.overlays):
             self._styles.clear()
         self._refresh()
+        self._seek_portraits()
 
     def give_floor(self, floor: Floor) -> None:
         """Have the picture follow who speaks, from the next tick on."""
@@ -129,11 +134,18 @@ class Stage:
         for task in self._hints:
             task.cancel()
         await asyncio.gather(*self._hints, return_exceptions=True)
+        if self._portrayal is not None:
+            await self._portrayal.close()
         await self._intakes.close()
 
     def stats(self) -> dict[str, int]:
         """Sums of all intakes' counters since the job began, and the worst of what is not a count."""
         return self._intakes.stats()
+
+    def _seek_portraits(self) -> None:
+        if self._portrayal is not None:
+            wanted = self._pipeline.video is not None and self.direction.tiles.avatars == "pictures"
+            self._portrayal.follow(self.participants if wanted else ())
 
     def _add_moment(self) -> None:
         """The room is as it is now from now on; what was to follow later, like the end of a card, is said anew."""

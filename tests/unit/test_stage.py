@@ -36,6 +36,7 @@ from egress.model.room import (
     TrackSource,
     TrackUnpublished,
 )
+from egress.portrayal import Fetch
 from egress.rooms.base import RoomSession
 from egress.stage import Stage
 from tests.unit.feeding import FedSource, Sender, opus, picture, tone, video
@@ -88,7 +89,7 @@ class Scenes:
 class House:
     """A stage, its room and its scenes."""
 
-    def __init__(self, **document: Any) -> None:
+    def __init__(self, fetch: Fetch | None = None, **document: Any) -> None:
         doc = {"name": "test", "delay": "0s", "sinks": [{"kind": "mp4", "to": "a.mp4"}]} | document
         self.room = FakeRoom()
         self.scenes = Scenes()
@@ -96,7 +97,7 @@ class House:
         self.clock = SessionClock.start()
         programme = cast(Programme, self.scenes)
         pipeline = Pipeline.model_validate(doc)
-        self.stage = Stage(pipeline, self.clock, self.room, programme, self.warnings.append)
+        self.stage = Stage(pipeline, self.clock, self.room, programme, self.warnings.append, fetch)
 
     async def publish(self, peer: Peer, kind: str, source: FedSource | None = None) -> str:
         """The id of a new track."""
