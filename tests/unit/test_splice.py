@@ -76,17 +76,22 @@ def check(path: str, length: float, beeps: int) -> None:
     assert len(apart) == beeps and max(map(abs, apart)) < 21, apart
 
 
-@pytest.mark.parametrize("kind", ["plain", "b-frames", "opus"])
+ONE, MANY = [(2.5, 4.5)], [(1.5, 2.5), (3.5, 4.5), (5.5, 6.5), (7.5, 8.5)]
+
+
 @pytest.mark.parametrize(
-    ("spans", "length", "beeps"),
+    ("kind", "spans", "length", "beeps"),
     [
-        ([(2.5, 4.5)], 8.0, 7),
-        ([(0, 2.5)], 7.5, 6),
-        ([(1.5, 2.5), (3.5, 4.5), (5.5, 6.5), (7.5, 8.5)], 6.0, 5),
-        ([(7.5, None)], 7.5, 7),
-        ([(1.5, 2.5), (2.5, 3.5), (6.5, None)], 4.5, 4),
+        ("plain", ONE, 8.0, 7),
+        ("plain", MANY, 6.0, 5),
+        ("plain", [(0, 2.5)], 7.5, 6),
+        ("plain", [(7.5, None)], 7.5, 7),
+        ("plain", [(1.5, 2.5), (2.5, 3.5), (6.5, None)], 4.5, 4),
+        ("b-frames", MANY, 6.0, 5),
+        ("b-frames", [(0, 2.5)], 7.5, 6),
+        ("opus", MANY, 6.0, 5),
+        ("opus", [(0, 2.5)], 7.5, 6),
     ],
-    ids=["one", "from the beginning", "many", "to the end", "adjoining"],
 )
 def test_what_is_paused_is_missing_and_the_rest_in_step(
     kind: str, spans: list[tuple[float, float | None]], length: float, beeps: int, tmp_path: Path
@@ -132,7 +137,7 @@ def test_sound_never_strays_by_more_than_half_a_packet_however_often_it_is_cut()
     info = programme(2).streams[1]
     chance, splice, told, kept = random.Random(5), Splice(info), [], []
     begin: Nanos | None = None
-    for n in range(-1, 20_000):
+    for n in range(-1, 6_000):
         at = max(0, n) * 1024 * SECOND // 48_000
         if chance.random() < 0.02:
             mark = Mark(at, RESUME if begin is not None else PAUSE, "")
@@ -144,4 +149,4 @@ def test_sound_never_strays_by_more_than_half_a_packet_however_often_it_is_cut()
             kept.append(made)
             assert n < 0 or abs(made.pts - ideal) <= 513
     assert [p.pts for p in kept] == list(range(-1024, (len(kept) - 1) * 1024, 1024))
-    assert len(told) > 300
+    assert len(told) > 80
