@@ -57,6 +57,10 @@ class VideoDecoder:
         self._stream = self._context = None
         self._doubt(now)
 
+    def close(self) -> None:
+        """Free what decoding holds; counters stay."""
+        self._stream = self._context = None
+
     def decode(self, frame: EncodedFrame, now: Nanos) -> list[av.VideoFrame]:
         """The pictures of one frame that may be shown (mostly one); pts is the RTP count of each."""
         if self._stream != (frame.stream, frame.codec):

@@ -232,6 +232,9 @@ class VideoIntake:
             with self._change:
                 self._decoder.lose(self._clock.now())
             self._tell(f"it can no longer be decoded: {type(error).__name__}: {error}")
+        finally:
+            self._decoder.close()
+            self._scaler = Scaler(self._matrix)
 
     def _begin_anew(self, error: Exception) -> None:
         """Go on with a decoder and a scaler that know nothing of what one frame did to those before them."""

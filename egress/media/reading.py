@@ -45,12 +45,15 @@ class Reader:
 
     async def close(self) -> None:
         """Stop reading; returns when the task has ended, or does not within CLOSE_WITHIN, which is told."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        _, hung = await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
-        if hung:
-            self._on_warning(f"its reading did not end within {CLOSE_WITHIN:g} s and is left behind")
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            _, hung = await asyncio.wait([task], timeout=CLOSE_WITHIN)
+            if hung:
+                self._on_warning(f"its reading did not end within {CLOSE_WITHIN:g} s and is left behind")
+        # Who takes the frames holds this reader: with the way back cut both are freed at once, and need not wait for
+        # the garbage collector, which knows nothing of how much memory decoders and pictures hold.
+        self._take = self._on_warning = _ignore
 
     async def _run(self) -> None:
         try:
@@ -76,3 +79,7 @@ class Reader:
                 self._on_warning(f"it can no longer be read: {type(error).__name__}: {error}")
                 return True
             return False
+
+
+def _ignore(_: object) -> None:
+    """What a source that is left behind still gives goes nowhere."""

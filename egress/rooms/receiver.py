@@ -199,6 +199,7 @@ class ReceivedTrack:
     def _keep(self, stream: RtpStream) -> None:
         for name, count in stream.stats().items():
             self._before[name] += count
+        stream.close()
 
     def _emit(self, frame: EncodedFrame) -> None:
         if self.kind == "video":
@@ -287,5 +288,8 @@ class ReceivedTrack:
         self.ended = True
         if self.active:
             self._set_active(False)
+        if self._stream is not None:
+            self._keep(self._stream)
+            self._stream = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -145,6 +145,10 @@ class RtpStream:
         """Sequence numbers to ask the sender for again, ascending before the wrap."""
         return [number & 0xFFFF for number in self._reorder.to_ask(now, rtt)]
 
+    def close(self) -> None:
+        """Give nobody anything any more: who has this stream is freed without the garbage collector then."""
+        self._emit = self._hole = _nobody
+
     def stats(self) -> dict[str, int]:
         """Counters since the stream began."""
         order, assembler = self._reorder, self._assembler
@@ -214,3 +218,7 @@ class RtpStream:
                 self._rotation,
             )
         )
+
+
+def _nobody(*_: object) -> None:
+    """What a closed stream still gives."""

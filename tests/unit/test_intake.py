@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -379,3 +381,18 @@ async def test_closing_before_anything_came_is_quick_and_final() -> None:
     async with intake(clock(), FedSource()) as taken:
         pass
     assert not taken._thread.is_alive()
+
+
+async def test_a_closed_intake_is_freed_with_its_decoder_and_keeps_its_counts() -> None:
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 12))
+    gc.disable()
+    try:
+        async with intake(session, source, delay=0) as taken:
+            await until(lambda: taken.stats()["decoded"] == 12)
+        assert taken.stats()["decoded"] == 12 and taken.stats()["frames"] == 12
+        freed = weakref.ref(taken)
+        del taken
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -90,3 +92,33 @@ async def test_a_source_that_does_not_let_go_is_left_behind_and_told(monkeypatch
     free.set()
     while not case.reader.ended:
         await asyncio.sleep(0)
+
+
+class Taker:
+    """Reads for itself, as intakes do."""
+
+    def __init__(self, source: Source) -> None:
+        self.reader = Reader(source, self.take, self.warn)
+
+    def take(self, frame: EncodedFrame) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+
+async def test_who_took_the_frames_is_freed_when_it_has_closed_its_reader() -> None:
+    class Endless(Source):
+        async def recv(self) -> EncodedFrame:
+            await asyncio.Event().wait()
+            raise EndOfTrack
+
+    taker = Taker(Endless())
+    freed = weakref.ref(taker)
+    gc.disable()
+    try:
+        taker.reader.start(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        await taker.reader.close()
+        del taker
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Mapping
 
 import pytest
@@ -276,3 +278,19 @@ def test_a_slow_taker_of_audio_loses_the_oldest() -> None:
     kept = drain(queue)
     assert len(kept) == AUDIO_FRAMES and queue.dropped == 3
     assert (kept[0].rtp, kept[0].gap, kept[1].gap) == (3, True, False)
+
+
+async def test_an_ended_track_keeps_its_counts_and_is_freed_with_its_last_user() -> None:
+    bench = Bench()
+    bench.track.on_active = None
+    for index in range(3):
+        bench.video(index)
+    bench.track.end()
+    assert bench.track.stats()["packets"] == 3 and len(await bench.frames()) == 3
+    freed = weakref.ref(bench.track)
+    gc.disable()
+    try:
+        del bench
+        assert freed() is None
+    finally:
+        gc.enable()
