@@ -41,12 +41,13 @@ def make_order(
     assets: Path | None = None,
     manifest: str | None = None,
     overwrite: bool = False,
+    private_avatars: bool = False,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
     `renamed` gives sinks of a kind another place than the pipeline says; `layout` is another kind of layout than the
     pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `manifest` names the manifest,
-    which else stands beside the first file.
+    which else stands beside the first file; `private_avatars` allows peers' pictures from private addresses.
     """
     check_room(room)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -92,6 +93,7 @@ def make_order(
         reorder=reorder,
         log_level=log_level,
         overwrite=overwrite,
+        private_avatars=private_avatars,
         pictures=tuple(str(folder.absolute()) for folder in pictures),
     )
 

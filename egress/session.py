@@ -18,12 +18,14 @@ from egress.media.programme import Programme
 from egress.model import control, registry
 from egress.model.clock import SessionClock
 from egress.model.errors import Blame, EgressError, Fault, RequestError
+from egress.model.internet import anywhere, public
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos, Packet
 from egress.model.order import JobOrder
 from egress.model.room import RoomClosed
 from egress.model.units import duration_text
 from egress.outlets import Outlets
+from egress.portraits import Portraits
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import END, Mark
 from egress.stage import Stage
@@ -134,7 +136,8 @@ class Session:
 
         programme = Programme(self._order.pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause)
         outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
-        stage = Stage(self._order.pipeline, clock, visit, programme, on_warning)
+        portraits = Portraits(anywhere if self._order.private_avatars else public)
+        stage = Stage(self._order.pipeline, clock, visit, programme, on_warning, portraits.get)
         delay = self._order.pipeline.delay
         chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay)
         values = placeholders(self._order, clock.wall)
@@ -154,6 +157,7 @@ class Session:
             return await self._ladder(reason, parts)
         finally:
             await _end(pulse, *tasks)
+            await portraits.close()
 
     async def _ladder(self, reason: str, parts: _Parts) -> Outcome:
         """Stop, step by step; whatever a step meets, the next ones are still taken."""

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         streams=addresses(arguments.rtmp),
         reorder=settings.reorder_ms * MILLISECOND,
+        private_avatars=settings.private_avatars,
         log_level=settings.log_level,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
         overwrite=arguments.overwrite,
+        private_avatars=settings.private_avatars,
     )
     show = printer(arguments.json)
     if open_to_strangers(listen, settings.whip_token):

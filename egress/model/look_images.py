@@ -99,16 +99,21 @@ def image_problem(path: Path) -> str | None:
         return f"cannot be read: {error.strerror or error}"
     if length > MAX_BYTES:
         return f"is {length / 1024 / 1024:.1f} MiB; a picture may have {MAX_BYTES // 1024 // 1024} MiB: save it smaller"
-    kind = _kind(head)
+    kind, size = kind_and_size(head)
     if kind is None:
         return "is no PNG, JPEG or WebP picture; save it as one"
-    size = _SIZES[kind](head)
     if size is None or size.width < 1 or size.height < 1:
         return f"is a broken {kind} picture; save it again"
     if size.width * size.height > MAX_PIXELS or max(size.width, size.height) > MAX_SIDE:
         limit = f"{MAX_PIXELS // 1_000_000} million pixels and {MAX_SIDE} a side"
         return f"has {size} pixels; a picture may have {limit}: save it smaller"
     return None
+
+
+def kind_and_size(head: bytes) -> tuple[str | None, Size | None]:
+    """What the first bytes of a file say: PNG, JPEG or WebP, and the pixels it declares; None for what they do not."""
+    kind = _kind(head)
+    return kind, _SIZES[kind](head) if kind is not None else None
 
 
 def _kind(head: bytes) -> str | None:

@@ -29,6 +29,7 @@ class JobOrder(BaseModel):
         default_factory=dict, description="Secret: what the room's connector is told, like a pin or an API secret."
     )
     pictures: tuple[str, ...] = Field((), description="Absolute folders operators' pictures may be taken from.")
+    private_avatars: bool = Field(False, description="Fetch pictures of peers from private addresses too.")
     overwrite: bool = Field(False, description="Replace outputs that are there already.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000

@@ -66,6 +66,16 @@ def _milliseconds(value: Any) -> int:
     return value
 
 
+def _yes(value: Any) -> bool:
+    answers = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    answer = (
+        value if isinstance(value, bool) else answers.get(value.strip().lower()) if isinstance(value, str) else None
+    )
+    if answer is None:
+        raise ValueError("must be true or false")
+    return answer
+
+
 def _log_level(value: Any) -> str:
     level = value.upper() if isinstance(value, str) else value
     if level not in LOG_LEVELS:
@@ -130,6 +140,15 @@ class Settings:
     reorder_ms: int = field(
         default=300,
         metadata=_setting("How many milliseconds a missing packet is waited for before it is given up.", _milliseconds),
+    )
+    private_avatars: bool = field(
+        default=False,
+        metadata=_setting(
+            "true: pictures peers name may be fetched from private addresses too, like those of your own network. "
+            "Whoever joins the room then chooses what this machine asks there.",
+            _yes,
+            default="`false`",
+        ),
     )
     log_level: str = field(
         default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
