@@ -17,7 +17,7 @@ from egress.model.media import MILLISECOND, SECOND, MediaSource, Nanos, Size
 from egress.model.room import ConnectionLost, ConnectionRestored, RoomClosed, RoomEvent, RoomWarning, TrackUnpublished
 from egress.rooms import janus_news as news
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
-from egress.rooms.janus_layers import Layers, guess
+from egress.rooms.janus_layers import Layers, begin_at, guess
 from egress.rooms.janus_people import People
 from egress.rooms.janus_protocol import VideoRoom
 from egress.rooms.janus_reception import Reception
@@ -84,7 +84,8 @@ class JanusSession(RoomSession):
         self._away_since: Nanos | None = None
         self._attempt = 0
         self._wanted: Mapping[tuple[int | str, str], tuple[int, int]] = {}
-        self._tile: Size | None = None
+        self._shown: Size | None = None
+        self._tile = guess(1)
 
     async def enter(self) -> None:
         """Join; returns once the room lets us in. Raises RoomRefused or RoomUnreachable."""
@@ -132,7 +133,7 @@ class JanusSession(RoomSession):
     async def want(self, track_id: str, size: Size | None) -> None:
         """Have the layer sent that fits; asked for within 50 ms, a smaller one after 2 s."""
         if size is not None:
-            self._tile = size
+            self._shown = size
         if self._reception is not None:
             self._reception.want(track_id, size)
 
@@ -145,7 +146,6 @@ class JanusSession(RoomSession):
         sums = Counter(self._past)
         if self._reception is not None:
             sums.update(self._reception.stats())
-            sums["layer_switches"] += self._reception.switches
         return {"layer_switches": 0, **sums, "reconnects": self._reconnects}
 
     async def _run(self) -> None:
@@ -261,8 +261,7 @@ class JanusSession(RoomSession):
         """Have exactly the streams that are wanted, each beginning at about the layer it will be shown in."""
         streams = self._people.wanted()
         videos = sum(stream.kind == "video" for stream in streams.values())
-        if videos and (self._tile is None or self._reception is None):
-            self._tile = guess(videos)
+        self._tile = begin_at(self._shown, max(1, videos, self._people.publishing))
         first = Layers(self._tile).target
         self._wanted = dict.fromkeys(streams, first)
         self._settle()
@@ -270,7 +269,7 @@ class JanusSession(RoomSession):
 
     async def _answer(self, offer: news.Offered, room: VideoRoom, wire: Wire) -> None:
         if self._reception is None:
-            self._reception = Reception(self._people, reorder=self._reorder, tile=lambda: self._tile or guess(1))
+            self._reception = Reception(self._people, reorder=self._reorder, tile=lambda: self._tile)
         try:
             answer = await self._reception.answer(offer)
         except RequestError as error:
@@ -325,7 +324,6 @@ class JanusSession(RoomSession):
         reception, self._reception = self._reception, None
         if reception is not None:
             self._past.update(reception.stats())
-            self._past["layer_switches"] += reception.switches
             await reception.close()
 
     def _close(self, reason: str) -> None:

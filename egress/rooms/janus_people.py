@@ -72,6 +72,11 @@ class People:
             if (known := self._feeds.get(feed)) is not None:
                 known.streams = tuple(stream for stream in streams if stream.feed == feed)
 
+    @property
+    def publishing(self) -> int:
+        """How many feeds are listed as publishing, whatever they publish."""
+        return sum(known.said.publishes for known in self._feeds.values())
+
     def wanted(self) -> Mapping[tuple[Feed, str], Stream]:
         """The streams to subscribe to."""
         feeds = list(self._feeds.values())[:MOST_FEEDS]

@@ -33,8 +33,11 @@ class SizedMedia:
     async def recv(self) -> EncodedFrame:
         """The next frame in order; raises EndOfTrack when the track is over."""
         frame = await self._media.recv()
-        if self._layers is not None and frame.key and (size := picture_size(frame)) is not None:
-            self._layers.saw(size, frame.arrived)
+        if self._layers is not None:
+            if frame.key and (size := picture_size(frame)) is not None:
+                self._layers.saw(size, frame.arrived)
+            elif frame.gap and not frame.key:
+                self._layers.missed()
         return frame
 
     def request_keyframe(self) -> None:
@@ -73,7 +76,6 @@ class Reception:
     def __init__(self, people: People, *, reorder: Nanos, tile: Callable[[], Size]) -> None:
         """`tile` says how large a new track will about be shown."""
         self.state = "new"
-        self.switches = 0
         self._people = people
         self._tile = tile
         self._connection = PeerConnection(
@@ -137,9 +139,7 @@ class Reception:
         """The server has switched a section to this layer."""
         for received in self._received:
             if received.line.mid == mid and received.layers is not None:
-                before = received.layers.switches
                 received.layers.switched(substream, now)
-                self.switches += received.layers.switches - before
 
     def look(self, now: Nanos) -> list[RoomEvent]:
         """Publish what has come, mute what is silent, and take away what has ended."""
@@ -166,8 +166,9 @@ class Reception:
         return [TrackUnpublished(track, "the connection was lost") for track in ids]
 
     def stats(self) -> Mapping[str, int]:
-        """Sums over the connection and all tracks there were."""
+        """Sums over the connection and all tracks there were, `layer_switches` among them."""
         sums = Counter(self._past)
+        sums["layer_switches"] += sum(one.layers.switches for one in self._received if one.layers is not None)
         for counts in (self._connection.stats(), *(received.live.media.stats() for received in self._received)):
             sums.update({name: count for name, count in counts.items() if name not in _GAUGES})
         return sums
@@ -214,6 +215,7 @@ class Reception:
     def _remove(self, received: _Received) -> None:
         self._received.remove(received)
         self._past.update({k: v for k, v in received.live.media.stats().items() if k not in _GAUGES})
+        self._past["layer_switches"] += received.layers.switches if received.layers is not None else 0
         if received.place is not None:
             received.place.tracks.remove(received.live)
             if not received.place.tracks:

@@ -14,6 +14,13 @@ from egress.rooms.janus_offer import FirstOffer, candidate_of, munge
 RETRY: Nanos = 200 * MILLISECOND
 """How long after a request that came to nothing the next one is made."""
 
+FALLBACK = 600_000
+"""Microseconds without a packet after which Janus sends a lower layer and asks the publisher for a keyframe of each.
+
+Left to itself it waits 250 ms only: on a busy machine, or with a publisher of few pictures a second, layers change all
+the time and publishers get dozens of keyframe requests a second (https://github.com/meetecho/janus-gateway/pull/3422).
+"""
+
 Wanted = Mapping[tuple[Feed, str], tuple[int, int]]
 """Streams to be subscribed to, by feed and the publisher's mid, and the (substream, temporal layer) to begin with."""
 
@@ -36,7 +43,7 @@ class Subscription:
             return None
         have = {(line.feed, line.stream) for line in self.lines}
         missing = [
-            {"feed": feed, "mid": mid, "substream": layer[0], "temporal": layer[1]}
+            {"feed": feed, "mid": mid, "substream": layer[0], "temporal": layer[1], "fallback": FALLBACK}
             for (feed, mid), layer in self.wanted.items()
             if (feed, mid) not in have
         ]

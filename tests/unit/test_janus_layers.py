@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from egress.model.media import MILLISECOND, SECOND, Size
-from egress.rooms.janus_layers import Layers, guess
+from egress.rooms.janus_layers import Layers, begin_at, guess
 
 SMALL, MIDDLE, LARGE = Size(300, 168), Size(640, 360), Size(1280, 720)
 
@@ -75,8 +77,69 @@ def test_a_source_that_turns_changes_all_layers() -> None:
     assert layers.size(2) == Size(720, 1280)
 
 
-def test_only_real_switches_are_counted() -> None:
+def test_only_layers_the_server_stays_at_count_as_switches() -> None:
     layers = Layers(MIDDLE)
-    for substream in (2, 1, 1, 99, -1, 0):
-        layers.switched(substream, 0)
-    assert layers.switches == 2
+    # On its way from the top to the bottom and up again Janus says each layer it passes through.
+    for at, substream in ((0, 2), (1, 1), (2, 1), (2, 99), (2, -1), (3, 0), (3, 1), (4, 2), (5, 1), (6, 0)):
+        layers.switched(substream, at * SECOND if at < 3 else 3 * SECOND + at)
+        layers.choose(at * SECOND + 900 * MILLISECOND if at < 2 else 2 * SECOND)
+    layers.choose(10 * SECOND)
+    assert layers.switches == 2, "2, then 1, then 0"
+
+
+def test_a_size_is_not_believed_while_frames_around_a_switch_were_lost() -> None:
+    layers = Layers(Size(426, 240))
+    layers.saw(Size(240, 134), 0)
+    layers.switched(0, 0)
+    # The keyframe of the next layer is lost, and so are the frames before it.
+    layers.switched(1, 10 * MILLISECOND)
+    layers.missed()
+    assert layers.choose(SECOND) is None and layers.target == (1, 2)
+    assert layers.size(1) == Size(640, 360), "nothing is known yet"
+
+
+@pytest.mark.parametrize("wrong", [Size(240, 134), Size(1280, 720), Size(134, 240)])
+def test_a_size_that_does_not_fit_what_comes_now_is_forgotten(wrong: Size) -> None:
+    layers = Layers(Size(426, 240))
+    layers.saw(wrong, 0)
+    layers.switched(1, 0)
+    layers.choose(SECOND)
+    layers.saw(Size(960, 540), 4 * SECOND)
+    layers.switched(2, 4 * SECOND)
+    layers.choose(5 * SECOND)
+    layers.choose(8 * SECOND)
+    assert layers.size(1) == Size(480, 270) and layers.target == (1, 2)
+
+
+@pytest.mark.parametrize("size", [Size(480, 270), Size(640, 360), Size(960, 540)])
+def test_layers_may_be_alike_or_scaled_by_less_or_more_than_two(size: Size) -> None:
+    layers = Layers(Size(426, 240))
+    layers.saw(size, 0)
+    layers.switched(1, 0)
+    layers.choose(SECOND)
+    layers.saw(Size(960, 540), 4 * SECOND)
+    layers.switched(2, 4 * SECOND)
+    layers.choose(5 * SECOND)
+    assert layers.size(1) == size
+
+
+def test_only_a_tile_that_grew_is_served_at_once() -> None:
+    layers = Layers(SMALL)
+    layers.want(MIDDLE)
+    assert layers.choose(0) == (1, 2)
+    layers.want(LARGE)
+    assert layers.choose(1) == (2, 2)
+    # What is learned of the layers asks for another one as well, but no tile has grown.
+    layers = Layers(SMALL)
+    layers.want(MIDDLE)
+    assert layers.choose(0) == (1, 2)
+    layers.saw(Size(320, 180), 0)
+    layers.switched(1, 0)
+    assert layers.choose(SECOND) is None
+    assert layers.choose(2 * SECOND) == (2, 2)
+
+
+def test_a_new_track_begins_small_where_many_come_at_once() -> None:
+    assert Layers(begin_at(LARGE, 9)).target == (1, 2)
+    assert Layers(begin_at(SMALL, 2)).target == (0, 2)
+    assert Layers(begin_at(None, 1)).target == (2, 2)

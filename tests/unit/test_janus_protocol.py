@@ -221,8 +221,8 @@ def test_the_first_subscription_is_one_join_that_begins_in_the_wanted_layer() ->
     body = server.sent[0]["body"]
     assert (body["request"], body["ptype"]) == ("join", "subscriber")
     assert body["streams"] == [
-        {"feed": 5, "mid": "a", "substream": 0, "temporal": 2},
-        {"feed": 6, "mid": "v", "substream": 1, "temporal": 2},
+        {"feed": 5, "mid": "a", "substream": 0, "temporal": 2, "fallback": 600_000},
+        {"feed": 6, "mid": "v", "substream": 1, "temporal": 2, "fallback": 600_000},
     ]
 
 
@@ -277,7 +277,7 @@ def test_who_comes_later_is_added_by_an_update_and_who_goes_is_taken_off_first()
     assert [message["body"]["request"] for message in server.sent] == ["start"], "one step at a time"
     server.answer({"videoroom": "event", "started": "ok"})
     update = server.sent[0]["body"]
-    assert update["subscribe"] == [{"feed": 7, "mid": "v", "substream": 1, "temporal": 2}]
+    assert update["subscribe"] == [{"feed": 7, "mid": "v", "substream": 1, "temporal": 2, "fallback": 600_000}]
 
 
 def test_an_offer_janus_makes_by_itself_is_answered_too() -> None:
