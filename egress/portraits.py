@@ -292,6 +292,8 @@ def _checked(text: str | httpx.URL) -> httpx.URL:
         raise PortraitError("its address cannot be read") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise PortraitError("its address is none of http or https")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise PortraitError(f"its address at {url.host} has no possible port")
     if url.userinfo:
         raise PortraitError(f"its address at {url.host} holds a user name or password, which are not sent")
     return url.copy_with(fragment=None)
