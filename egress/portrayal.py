@@ -41,7 +41,8 @@ class Portrayal:
 
     def follow(self, peers: Iterable[Peer]) -> None:
         """Have the pictures of exactly these peers; those of others are forgotten."""
-        wanted = {peer.id: peer.avatar for peer in peers if peer.avatar and peer.avatar not in self._failed}
+        those = {peer.id: peer for peer in peers}
+        wanted = {id: peer.avatar for id, peer in those.items() if peer.avatar and peer.avatar not in self._failed}
         shown = len(self._portraits)
         for peer in [peer for peer, address in self._addresses.items() if wanted.get(peer) != address]:
             del self._addresses[peer]
@@ -51,7 +52,7 @@ class Portrayal:
         for peer, address in wanted.items():
             if peer not in self._addresses and len(self._addresses) < MOST:
                 self._addresses[peer] = address
-                self._tasks[peer] = asyncio.create_task(self._get(peer, address), name=f"portrait of {peer}")
+                self._tasks[peer] = asyncio.create_task(self._get(those[peer]), name=f"portrait of {peer}")
         if len(self._portraits) != shown:
             self._on_portraits(self._portraits)
 
@@ -62,7 +63,8 @@ class Portrayal:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _get(self, peer: str, address: str) -> None:
+    async def _get(self, whose: Peer) -> None:
+        peer, address = whose.id, whose.avatar
         try:
             async with self._turn:
                 self._portraits[peer] = await self._fetch(address)
@@ -74,7 +76,7 @@ class Portrayal:
                 self._failed.popitem(last=False)
             if first:
                 why = error.message if isinstance(error, EgressError) else f"{type(error).__name__}: {error}"
-                self._on_warning(f"the picture of {peer} cannot be shown: {why}")
+                self._on_warning(f"the picture of {whose.name} cannot be shown: {why}")
             return
         finally:
             if self._tasks.get(peer) is asyncio.current_task():

@@ -91,3 +91,18 @@ def test_a_secret_does_not_show() -> None:
 def test_the_table_has_a_row_for_every_setting() -> None:
     assert [row[0] for row in settings.table()] == list(settings.NAMES)
     assert all(default and about for _, _, default, about in settings.table())
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("1", True), (" No ", False), ("false", False)])
+def test_yes_and_no_are_said_in_the_usual_words(said: str, meant: bool) -> None:
+    assert Settings.load(environ={"EGRESS_PRIVATE_AVATARS": said}).private_avatars is meant
+
+
+def test_what_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    for said in ('"maybe"', "2", "[]"):
+        file.write_text(f"private_avatars = {said}\n")
+        with pytest.raises(RequestError, match="private_avatars: must be true or false"):
+            Settings.load(config=file, environ={})
+    file.write_text("private_avatars = true\n")
+    assert Settings.load(config=file, environ={}).private_avatars is True

@@ -8,15 +8,17 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from egress.media.decoding import VideoDecoder
 from egress.media.floor import Floor
 from egress.media.programme import Programme
-from egress.media.scene import Scene
+from egress.media.scene import Portrait, Scene
 from egress.media.sound import AudioIntake
 from egress.model.clock import SessionClock
 from egress.model.control import parse
+from egress.model.errors import RoomUnreachable
 from egress.model.look import CardDoc
 from egress.model.media import SECOND, Codec, MediaSource, Nanos, Size
 from egress.model.pipeline import Pipeline
@@ -378,4 +380,68 @@ async def test_roles_pan_and_who_changes_into_one_that_is_not_selected_goes() ->
     assert house.scenes.last.style.accents == {"guest": "#ff0000"}
     await house.stage.take(PeerChanged(Peer("1", "ann", "host")))
     assert not house.scenes.last.sounds and not house.scenes.last.tiles
+    await house.stage.close()
+
+
+class Gallery:
+    """Gives a picture for every address but those that end in "broken"; `asked` are those it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.open = asyncio.Event()
+
+    async def get(self, address: str) -> Portrait:
+        self.asked.append(address)
+        await self.open.wait()
+        if address.endswith("broken"):
+            raise RoomUnreachable("pictures.test answers 404")
+        return np.zeros((2, 2, 4), np.uint8)
+
+
+def with_avatar(peer: Peer, avatar: str) -> Peer:
+    return Peer(peer.id, peer.name, peer.role, avatar)
+
+
+async def test_a_picture_stands_for_its_peer_once_it_is_there_and_holds_up_nothing() -> None:
+    gallery = Gallery()
+    house = House(gallery.get, tiles={"avatars": "pictures"})
+    await house.stage.take(PeerJoined(with_avatar(ANN, "https://a")))
+    await house.stage.take(PeerJoined(BOB))
+    await until(lambda: bool(gallery.asked))
+    assert len(house.scenes.last.tiles) == 2 and not house.scenes.last.style.portraits
+    gallery.open.set()
+    await until(lambda: set(house.scenes.last.style.portraits) == {ANN.id})
+    await house.stage.take(PeerChanged(ANN))
+    assert not house.scenes.last.style.portraits
+    await house.stage.take(PeerChanged(with_avatar(ANN, "https://b")))
+    await until(lambda: set(house.scenes.last.style.portraits) == {ANN.id})
+    await house.stage.take(PeerLeft(ANN.id))
+    assert not house.scenes.last.style.portraits and gallery.asked == ["https://a", "https://b"]
+    await house.stage.close()
+
+
+async def test_a_picture_that_cannot_be_had_is_told_once_with_whose_it_is() -> None:
+    gallery = Gallery()
+    gallery.open.set()
+    house = House(gallery.get, tiles={"avatars": "pictures"})
+    await house.stage.take(PeerJoined(with_avatar(ANN, "https://broken")))
+    await until(lambda: bool(house.warnings))
+    await house.publish(ANN, "audio")
+    await house.stage.take(PeerJoined(BOB))
+    assert house.warnings == ["the picture of ann cannot be shown: pictures.test answers 404"]
+    assert gallery.asked == ["https://broken"] and not house.scenes.last.style.portraits
+    await house.stage.close()
+
+
+@pytest.mark.parametrize("document", [{"tiles": {"avatars": "initials"}}, {}, {"video": None}])
+async def test_no_picture_is_fetched_where_none_is_shown(document: dict[str, Any]) -> None:
+    gallery = Gallery()
+    house = House(gallery.get, **document)
+    await house.stage.take(PeerJoined(with_avatar(ANN, "https://a")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert gallery.asked == []
+    if not document:
+        house.say(command="tiles", tiles={"avatars": "pictures"})
+        await until(lambda: gallery.asked == ["https://a"])
     await house.stage.close()
