@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import socket
 import ssl
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +21,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
 from egress.model.errors import RoomError
-from egress.model.internet import Address, Judge, public
+from egress.model.internet import Address, Judge, anywhere, public
 from egress.model.look_images import kind_and_size
 from egress.model.media import MILLISECOND, SECOND, Nanos
 
@@ -107,9 +109,9 @@ class Portraits:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._closed = False
         self._trust: ssl.SSLContext | None = None
-        # Threads of their own: lookups that hang must not take those that everything else in the process shares.
-        # One decodes, so that only one large picture is in memory at a time.
-        self._lookers = ThreadPoolExecutor(AT_ONCE, "portrait lookup")
+        # Threads of their own, lest strangers keep those busy that everything else in the process shares. One
+        # decodes, so that only one large picture is in memory at a time.
+        self._lookups = asyncio.Semaphore(AT_ONCE)
         self._decoder = ThreadPoolExecutor(1, "portrait decoder")
 
     async def get(self, url: str) -> Picture:
@@ -142,7 +144,6 @@ class Portraits:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._known.clear()
-        self._lookers.shutdown(wait=False, cancel_futures=True)
         self._decoder.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, url: str) -> _Flight:
@@ -212,7 +213,7 @@ class Portraits:
         addresses = (await self._addresses(url))[:MAX_ADDRESSES]
         if self._trust is None:
             loop = asyncio.get_running_loop()
-            self._trust = await loop.run_in_executor(self._lookers, httpx.create_ssl_context)
+            self._trust = await loop.run_in_executor(self._decoder, httpx.create_ssl_context)
         for number, address in enumerate(addresses, 1):
             # A connection of its own: a kept one might have proved another name than the one asked for now.
             alone = httpx.Limits(max_connections=1, max_keepalive_connections=0)
@@ -239,15 +240,42 @@ class Portraits:
             raise PortraitError(f"{url.host} has no address: {_said(error)}") from None
         for address in addresses:
             if wrong := self._judge(address):
-                hint = "; the setting private_avatars allows private ones" if self._judge is public else ""
-                raise PortraitError(f"{url.host} leads to {address}, {wrong}{hint}")
+                where = "is" if host == str(address) else f"leads to {address},"
+                hint = "" if anywhere(address) else "; the setting private_avatars allows private ones"
+                raise PortraitError(f"{url.host} {where} {wrong}{hint}")
         return addresses
 
     async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        def found() -> list[str]:
-            return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        """What the system says; raises OSError.
 
-        return await asyncio.get_running_loop().run_in_executor(self._lookers, found)
+        The resolver may take half a minute over a name whose server is silent, and nothing stops it: such a thread is
+        left behind, must not hold up the end of the process, and keeps its place among the lookups until it is done.
+        """
+        loop = asyncio.get_running_loop()
+        await self._lookups.acquire()
+        done: asyncio.Future[list[str]] = loop.create_future()
+
+        def tell(found: list[str], error: Exception | None) -> None:
+            self._lookups.release()
+            if done.done():
+                return
+            if error is None:
+                done.set_result(found)
+            else:
+                done.set_exception(error)
+
+        def look() -> None:
+            found: list[str] = []
+            failed: Exception | None = None
+            try:
+                found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+            except (OSError, ValueError) as error:
+                failed = error
+            with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                loop.call_soon_threadsafe(tell, found, failed)
+
+        threading.Thread(target=look, name="portrait lookup", daemon=True).start()
+        return await done
 
 
 def picture_of(data: bytes) -> Picture:
