@@ -47,6 +47,11 @@ def test_outputs_that_exist_are_refused_unless_they_may_be_replaced(tmp_path, fi
     assert order(tmp_path, pipeline=fixed, overwrite=True).overwrite
 
 
+def test_private_avatars_are_fetched_only_when_asked_for(tmp_path, fixed):
+    assert not order(tmp_path, pipeline=fixed).private_avatars
+    assert order(tmp_path, pipeline=fixed, private_avatars=True).private_avatars
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

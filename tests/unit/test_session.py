@@ -54,6 +54,7 @@ class Job:
                 "video": order.pop("video", None),
                 "delay": "100ms",
                 "cards": order.pop("cards", {}),
+                "tiles": order.pop("tiles", {}),
                 "stop": stop,
                 "sinks": [{"kind": "mp4", "to": order.pop("to", str(tmp_path / "out" / "a.m4a"))}],
             }
@@ -227,3 +228,25 @@ async def test_the_end_card_comes_after_the_reason_to_stop_but_not_after_a_failu
     assert (await job.run()).length == 800_000_000
     job = Job(tmp_path / "2", monkeypatch, Visit(PeerJoined(ADA), RuntimeError("boom")), **look)
     assert (await job.run()).length < 500_000_000
+
+
+@pytest.mark.parametrize(("allowed", "why"), [(False, "a loopback address"), (True, "did not give it")])
+async def test_pictures_are_fetched_from_private_addresses_only_where_the_order_says(
+    tmp_path, monkeypatch, allowed, why
+):
+    named = Peer("ada", "Ada", "host", "http://127.0.0.1:1/a.png?canary")
+    look = {"video": {"size": "320x180", "fps": 10}, "tiles": {"avatars": "pictures"}}
+    to = str(tmp_path / "out" / "a.mp4")
+    job = Job(tmp_path, monkeypatch, Visit(PeerJoined(named)), to=to, private_avatars=allowed, **look)
+
+    def hear(event: dict[str, Any]) -> None:
+        job.events.append(event)
+        if "the picture of Ada" in event.get("message", ""):
+            session.stop("told")
+
+    session = Session(job.order, hear)
+    async with asyncio.timeout(30):
+        outcome = await session.run()
+    assert outcome.reason == "nobody ever published (told)"
+    told = [event["message"] for event in job.told("warning") if "picture" in event["message"]]
+    assert len(told) == 1 and why in told[0] and "canary" not in told[0]
