@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from egress.layouts.base import Box
-from egress.media.art import Art, background, card
+from egress.media.art import Art
 from egress.media.canvas import Canvas
+from egress.media.cards import background, card
 from egress.media.planes import Colour, Plane, colour
 from egress.media.scene import Style
 from egress.model.errors import EgressError
@@ -47,7 +48,7 @@ def _pixels(canvas: Canvas, style: Style) -> tuple[Plane, ...] | None:
     if (shown := style.card) is not None:
         art = _read(lambda: card(shown, canvas.size, palette))
     elif image is not None:
-        art = _read(lambda: background(image, canvas.size))
+        art = _read(lambda: background(image, canvas.size, palette))
     # Opaque pictures keep nothing of what is beneath, so their premultiplied layers hold the pixels themselves.
     return None if art is None else tuple((layer >> 8).astype(np.uint8) for layer, _ in art.overlay.layers)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import uharfbuzz as hb
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 
 from egress.media.fonts import Font
 from egress.media.text import Line
 
 RGB = tuple[int, int, int]
+_FINE: Final = 4
 
 
 def rgb(text: str) -> RGB:
@@ -22,19 +23,35 @@ def rgb(text: str) -> RGB:
     return ImageColor.getrgb(text)[:3]
 
 
-def write(image: Image.Image, line: Line, x: float, baseline: float, colour: RGB, strength: float = 1.0) -> None:
+def write(image: Image.Image, line: Line, x: float, baseline: float, colour: RGB) -> None:
     """Draw a line onto an RGBA picture from `x` on, standing on `baseline` (pixels from the top)."""
     mask = coverage(line, image.width, image.height, x, baseline)
-    if strength < 1:
-        mask = mask.point(lambda a: round(a * strength))
-    ink = Image.new("RGBA", image.size, (*colour, 0))
-    ink.putalpha(mask)
-    image.alpha_composite(ink)
+    if (inked := mask.getbbox()) is not None:
+        mask = mask.crop(inked)
+        ink = Image.new("RGBA", mask.size, (*colour, 0))
+        ink.putalpha(mask)
+        image.alpha_composite(ink, inked[:2])
     for glyph in line.glyphs:
         if glyph.font.coloured and (drawn := _picture(glyph.font, glyph.number, round(line.size * 4) / 4)):
             picture, left, top = drawn
-            place = (round(x + glyph.x + left), round(baseline - glyph.y - top))
-            _lay(image, picture, place)
+            lay(image, picture, (round(x + glyph.x + left), round(baseline - glyph.y - top)))
+
+
+def ground(width: int, height: int, radius: float, colour: tuple[int, int, int, int]) -> Image.Image:
+    """A rectangle of one RGBA colour with smoothly rounded corners: Pillow draws those only larger than life."""
+    mask = Image.new("L", (width * _FINE, height * _FINE))
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, width * _FINE - 1, height * _FINE - 1), radius * _FINE, 255)
+    image = Image.new("RGBA", (width, height), (*colour[:3], 0))
+    image.putalpha(mask.resize((width, height), Image.Resampling.BOX).point(lambda a: a * colour[3] // 255))
+    return image
+
+
+def lay(image: Image.Image, picture: Image.Image, place: tuple[int, int]) -> None:
+    """Composite an RGBA picture onto another, over whose edges it may reach."""
+    x, y = place
+    seen = (max(0, -x), max(0, -y), min(picture.width, image.width - x), min(picture.height, image.height - y))
+    if seen[0] < seen[2] and seen[1] < seen[3]:
+        image.alpha_composite(picture.crop(seen), (max(0, x), max(0, y)))
 
 
 def coverage(line: Line, width: int, height: int, x: float, baseline: float) -> Image.Image:
@@ -53,13 +70,6 @@ def coverage(line: Line, width: int, height: int, x: float, baseline: float) -> 
     stride = made.extents.stride
     pixels: npt.NDArray[np.uint8] = np.frombuffer(made.buffer, np.uint8).reshape(height, stride)[::-1, :width]
     return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _lay(image: Image.Image, picture: Image.Image, place: tuple[int, int]) -> None:
-    """Composite a picture that may reach over the edges."""
-    whole = Image.new("RGBA", image.size)
-    whole.paste(picture, place)
-    image.alpha_composite(whole)
 
 
 @lru_cache(maxsize=256)
