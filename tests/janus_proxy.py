@@ -7,10 +7,11 @@ from contextlib import suppress
 
 
 class TcpProxy:
-    """Passes loopback connections on to a port for the length of the context; `visits` counts them."""
+    """Passes loopback connections on to a port of 127.0.0.1 for the length of the context; `visits` counts them."""
 
-    def __init__(self, behind: int) -> None:
+    def __init__(self, behind: int, host: str = "127.0.0.1") -> None:
         self.port = 0
+        self._host = host
         self.visits = 0
         self._behind = behind
         self._server: asyncio.Server | None = None
@@ -33,7 +34,7 @@ class TcpProxy:
 
     async def mend(self) -> None:
         """Let connections through (again), on the same port."""
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._meet, self._host, self.port)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

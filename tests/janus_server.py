@@ -15,11 +15,17 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.rtmp_server import free_port
 
@@ -45,20 +51,29 @@ general: {{
   candidates_timeout = 10
   admin_secret = "{admin_secret}"
   {api_secret}
+  token_auth = {tokens}
 }}
 media: {{ ipv6 = false, rtp_port_range = "{low}-{high}", no_media_timer = 2, slowlink_threshold = 4 }}
 nat: {{ full_trickle = {trickle}, ice_lite = false, ice_tcp = false, ice_enforce_list = "{address}" }}
 """
 
 _HTTP = """
-general: {{ json = "compact", base_path = "/janus", http = true, port = {http}, ip = "127.0.0.1", https = false }}
+general: {{
+  json = "compact", base_path = "/janus", http = true, port = {http}, ip = "127.0.0.1",
+  https = {secure}, secure_port = {https}, secure_ip = "127.0.0.1"
+}}
+certificates: {{ cert_pem = "{folder}/cert.pem", cert_key = "{folder}/key.pem" }}
 admin: {{
   admin_base_path = "/admin", admin_http = true, admin_port = {admin}, admin_ip = "127.0.0.1", admin_https = false
 }}
 """
 
 _WEBSOCKETS = """
-general: {{ json = "compact", ws = true, ws_port = {ws}, ws_ip = "127.0.0.1", wss = false }}
+general: {{
+  json = "compact", ws = true, ws_port = {ws}, ws_ip = "127.0.0.1",
+  wss = {secure}, wss_port = {wss}, wss_ip = "127.0.0.1"
+}}
+certificates: {{ cert_pem = "{folder}/cert.pem", cert_key = "{folder}/key.pem" }}
 admin: {{ admin_ws = false }}
 """
 
@@ -136,17 +151,23 @@ class JanusServer:
         full_trickle: bool = False,
         session_timeout: int = 60,
         reclaim: int = 10,
+        tokens: bool = False,
+        secure: bool = False,
     ) -> None:
+        """`tokens`: only clients with one of `allow`ed tokens may come; `secure`: TLS as well, self-signed."""
         self.folder = folder / "janus"
         self.log = self.folder / "janus.log"
         self.api_secret = api_secret
         self.address = own_address()
         self.ws_port, self.http_port, self._admin_port = free_port(), free_port(), free_port()
+        self.wss_port, self.https_port = free_port(), free_port()
         self._static = rooms if rooms is not None else [JanusRoom(1001)]
         self._string_ids = string_ids
         self._trickle = full_trickle
         self._session_timeout = session_timeout
         self._reclaim = reclaim
+        self._tokens = tokens
+        self._secure = secure
         self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx.AsyncClient(timeout=_PATIENCE, trust_env=False)
         self._numbers = itertools.count(1)
@@ -159,6 +180,11 @@ class JanusServer:
     async def __aexit__(self, *_: object) -> None:
         self.kill()
         await self._client.aclose()
+
+    @property
+    def certificate(self) -> Path:
+        """What its TLS clients have to trust; it is for 127.0.0.1."""
+        return self.folder / "cert.pem"
 
     @property
     def ws(self) -> str:
@@ -249,6 +275,14 @@ class JanusServer:
         """Throw a participant out."""
         await self.room("kick", room=room, secret=ROOM_SECRET, id=who)
 
+    async def allow(self, token: str) -> None:
+        """Let clients with this token in."""
+        await self._admin("", "add_token", token=token, plugins=[VIDEOROOM])
+
+    async def hang_up(self, handle: dict[str, Any]) -> None:
+        """End the media of a handle (one of `handles`), not its signalling."""
+        await self._admin(f"/{handle['session_id']}/{handle['handle_id']}", "hangup_webrtc")
+
     async def sessions(self) -> list[int]:
         """Everyone's sessions, also those that no participant can see."""
         found: list[int] = (await self._admin("", "list_sessions"))["sessions"]
@@ -307,19 +341,43 @@ class JanusServer:
             api_secret=f'api_secret = "{self.api_secret}"' if self.api_secret else "",
             low=low,
             high=low + 249,
+            tokens=_jcfg(self._tokens),
             trickle=_jcfg(self._trickle),
             address=self.address,
         )
         rooms = "".join(f"room-{room.name}: {_jcfg(room.settings())}\n" for room in self._static)
         general = {"admin_key": ADMIN_KEY, "string_ids": self._string_ids}
+        tls = {"secure": _jcfg(self._secure), "folder": self.folder}
+        if self._secure:
+            _certify(self.folder)
         texts = {
             "janus.jcfg": core,
-            "janus.transport.http.jcfg": _HTTP.format(http=self.http_port, admin=self._admin_port),
-            "janus.transport.websockets.jcfg": _WEBSOCKETS.format(ws=self.ws_port),
+            "janus.transport.http.jcfg": _HTTP.format(
+                http=self.http_port, https=self.https_port, admin=self._admin_port, **tls
+            ),
+            "janus.transport.websockets.jcfg": _WEBSOCKETS.format(ws=self.ws_port, wss=self.wss_port, **tls),
             "janus.plugin.videoroom.jcfg": f"general: {_jcfg(general)}\n{rooms}",
         }
         for name, text in texts.items():
             (self.folder / "cfg" / name).write_text(text)
+
+
+def _certify(folder: Path) -> None:
+    """A certificate of its own for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(addresses, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    kind = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()))
 
 
 def _jcfg(value: Any) -> str:

@@ -12,15 +12,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from egress.web.server import WebServer
-from tests.relay import Link, Relay
+from tests.relay import ADDRESS, Link, Relay
 
 Network = Callable[[str], tuple[Link, Link]]
 """The links (media, feedback) of a peer, by its id."""
 
 
 @asynccontextmanager
-async def lossy(whip: str, network: Network) -> AsyncIterator[str]:
-    """The address to publish to instead of `whip` for the length of the context."""
+async def lossy(whip: str, network: Network, host: str = ADDRESS) -> AsyncIterator[str]:
+    """The address to publish to instead of `whip` for the length of the context; the network is at `host`."""
     base = whip.rsplit("/whip/", 1)[0]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient())
@@ -30,7 +30,7 @@ async def lossy(whip: str, network: Network) -> AsyncIterator[str]:
             nonlocal count
             forward, back = network(request.query_params.get("peer", ""))
             count += 1
-            relay = await stack.enter_async_context(Relay(forward, back, seed=count))
+            relay = await stack.enter_async_context(Relay(forward, back, seed=count, host=host))
             offer = (await request.body()).decode()
             answer = await client.post(
                 f"{whip}?{request.url.query}",

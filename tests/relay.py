@@ -97,7 +97,11 @@ class _Side(asyncio.DatagramProtocol):
 class Relay:
     """`async with Relay(...) as relay`: hand the offer through `offer`, the answer through `answer`."""
 
-    def __init__(self, forward: Link | None = None, back: Link | None = None, *, seed: int = 1) -> None:
+    def __init__(
+        self, forward: Link | None = None, back: Link | None = None, *, seed: int = 1, host: str = ADDRESS
+    ) -> None:
+        """`host` is the relay's own address: ICE agents as Janus's leave loopback out."""
+        self.host = host
         self.forward = forward or Link()
         self.back = back or Link()
         self._near = _Side(self, self.forward, seed)
@@ -113,7 +117,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
         for side in (self._near, self._far):
-            await loop.create_datagram_endpoint(lambda side=side: side, local_addr=(ADDRESS, 0))
+            await loop.create_datagram_endpoint(lambda side=side: side, local_addr=(self.host, 0))
             # A burst of keyframes must not be lost here but where the pattern says.
             side.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         return self
@@ -137,7 +141,7 @@ class Relay:
             match = _CANDIDATE.match(line)
             if line.startswith("a=candidate:"):
                 # An IPv4 candidate of this machine is where the relay sends to.
-                if match and ":" not in match[1] and (owner.peer is None or match[1] == ADDRESS):
+                if match and ":" not in match[1] and (owner.peer is None or match[1] == self.host):
                     owner.peer = (match[1], int(match[2]))
                 continue
             if line.startswith("a=end-of-candidates"):
@@ -146,6 +150,6 @@ class Relay:
                 found = True
             lines.append(line)
             if found and line.startswith("a=mid:"):
-                lines.append(f"a=candidate:relay 1 udp 2130706431 {ADDRESS} {port} typ host")
+                lines.append(f"a=candidate:relay 1 udp 2130706431 {self.host} {port} typ host")
                 lines.append("a=end-of-candidates")
         return "\r\n".join(lines) + "\r\n"

@@ -20,6 +20,8 @@ from egress.rooms.receiver import ReceivedTrack
 CONNECT_WITHIN = 8.0
 UNHEARD: Nanos = 12 * SECOND
 """Two checks in a row unanswered, and no media: the way to the server is gone."""
+UNREPORTED: Nanos = 6 * SECOND
+"""The same where media has come: of that Janus sends a report every second, whatever its publisher does."""
 _GAUGES = frozenset({"waiting", "rtt_us"})
 
 
@@ -109,8 +111,9 @@ class Reception:
         """Why no media can come any more; None while it can."""
         if self.state in ("failed", "closed"):
             return "the media connection to Janus failed"
-        if self.state == "disconnected" and monotonic() - self.heard > UNHEARD:
-            return f"nothing has come from Janus for {UNHEARD // SECOND} s"
+        patience = UNREPORTED if any(one.live.media.stats()["packets"] for one in self._received) else UNHEARD
+        if self.state == "disconnected" and monotonic() - self.heard > patience:
+            return f"nothing has come from Janus for {patience // SECOND} s"
         return None
 
     def source(self, track_id: str) -> SizedMedia:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -92,9 +93,22 @@ async def _dial(url: str) -> ClientConnection:
 
 def unreachable(url: str, error: BaseException) -> RoomUnreachable:
     """The error about a server that could not be connected to."""
+    distrust = _distrust(error)
+    if distrust is not None:
+        return RoomUnreachable(
+            f"the certificate of {url} is not trusted ({distrust.verify_message}): use one that a known authority has "
+            "signed for this host, or set SSL_CERT_FILE to a PEM file with the certificate or its authority's"
+        )
     what = getattr(error, "strerror", None) or str(error) or type(error).__name__
     hint = "" if _has_port(url) else "; Janus listens on 8188 (ws) or 8088 (http) unless it is told otherwise"
     return RoomUnreachable(f"{url} cannot be reached: {what}; check host and port, and that Janus runs{hint}")
+
+
+def _distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """What TLS said of the certificate, where that is what was wrong."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _has_port(url: str) -> bool:
@@ -144,7 +158,9 @@ class _HttpWire(Wire):
         """A client whose server answers."""
         timeout = httpx.Timeout(_SEND_WITHIN, connect=OPEN_WITHIN)
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+        # As websockets do: the system's authorities, or those in SSL_CERT_FILE.
+        trusted = ssl.create_default_context() if url.startswith("https:") else True
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False, verify=trusted) as client:
             try:
                 answer = await client.get(f"{url}/info")
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
