@@ -67,7 +67,9 @@ class Announcer:
     def _run(self) -> None:
         while (event := self._queue.get()) is not None:
             try:
-                self._out.write(json.dumps(event, ensure_ascii=False, default=str).encode() + b"\n")
+                text = json.dumps(event, ensure_ascii=False, default=str)
+                # What strangers say may hold half a character, which JSON can carry and UTF-8 cannot.
+                self._out.write(text.encode(errors="replace") + b"\n")
                 self._out.flush()
             except (BrokenPipeError, ValueError):
                 return

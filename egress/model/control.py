@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,11 +25,16 @@ _Layout = Annotated[AnyLayout, BeforeValidator(lambda value: {"kind": value} if 
 
 
 def _own_name(value: Any) -> str | int | None:
-    if value is None or (isinstance(value, str) and len(value) <= 64):
+    if value is None or (_is_text(value) and len(value) <= 64):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
         return value
     raise ValueError("must be a whole number, or text of at most 64 characters")
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Whether it is text that can be written: JSON may also hold halves of characters (RFC 8259 8.2)."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 class Command(Document):
@@ -195,7 +200,7 @@ def echo(line: str | bytes) -> tuple[str | int | None, str | None]:
         said = _own_name(said)
     except ValueError:
         said = None
-    return said, name[:64] if isinstance(name, str) else None
+    return said, name[:64] if _is_text(name) else None
 
 
 def answer(

@@ -68,6 +68,7 @@ def test_every_command_has_an_example_here() -> None:
         ({"command": "tiles", "tiles": {"transition": "soon"}}, "tiles.transition", "is not a duration"),
         ({"command": "mark", "text": "x" * 121}, "text", "at most 120"),
         ({"command": "pause", "id": "x" * 65}, "id", "64"),
+        ({"command": "pause", "id": "\ud83d"}, "id", "text"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_field(document: dict[str, object], field: str, words: str) -> None:
@@ -97,6 +98,7 @@ def test_answers_carry_the_id_back() -> None:
     assert (told["id"], told["command"], told["ok"]) == ("a", "pin", False)
     assert told["details"]["problems"][0]["field"] == "peers"
     assert echo('{"command": 3, "id": true}') == (None, None)
+    assert echo('{"command": "\\ud83d", "id": "\\ud83d"}') == (None, None)
 
 
 def test_every_command_tells_what_it_does() -> None:

@@ -70,6 +70,16 @@ def test_alive_says_how_many_events_were_dropped() -> None:
     assert announce.dropped > 0
 
 
+def test_text_that_is_no_unicode_does_not_silence_what_follows() -> None:
+    out = Slow()
+    out.reading.set()
+    announce = Announcer(out, size=8)  # type: ignore[arg-type]
+    announce({"type": "warning", "message": "half a pair: \ud83d"})
+    announce({"type": "state", "state": "finished"})
+    announce.close()
+    assert [event["type"] for event in out.lines] == ["warning", "state"]
+
+
 def test_an_announcer_whose_reader_is_gone_still_ends() -> None:
     reading, writing = os.pipe()
     os.close(reading)
