@@ -45,12 +45,12 @@ def directed(
         if overlay in before.overlays:
             # Filled and found already.
             continue
-        problems += examine_part("overlays", [overlay.model_dump(mode="json")], current)[1]
-        overlay, found = resolve_images(overlay, "overlays[0]", folders)
+        own = {"overlay": "overlay", "title": ""}.get(command.command, f"overlays[{number}]")
+        found = examine_part("overlays", [overlay.model_dump(mode="json")], current)[1]
+        problems += [Problem(path.replace("overlays[0]", own, 1).lstrip("."), text) for path, text in found]
+        overlay, found = resolve_images(overlay, own, folders)
         problems += found
         overlays[number] = look_texts.filled(overlay, values)
     if problems:
-        own = {"overlay": "overlay", "title": ""}.get(command.command, "overlays[0]")
-        told = [Problem(path.replace("overlays[0]", own).lstrip("."), text) for path, text in problems]
-        raise refuse(command.command, tuple(dict.fromkeys(told)))
+        raise refuse(command.command, tuple(dict.fromkeys(problems)))
     return replace(direction, theme=theme, overlays=tuple(overlays))

@@ -40,6 +40,10 @@ def test_pictures_are_found_beside_the_pipeline(tmp_path):
         ({"command": "overlay", "overlay": {"kind": "image", "id": "logo", "image": "no.png"}}, "overlay.image"),
         ({"command": "overlay", "overlay": {"kind": "clock", "id": "c", "zone": "Mars/Base"}}, "overlay.zone"),
         ({"command": "title", "text": "{rooom}"}, "text"),
+        (
+            {"command": "overlays", "overlays": [{"kind": "clock"}, {"kind": "title", "text": "{rooom}"}]},
+            "overlays[1].text",
+        ),
         ({"command": "theme", "theme": {"image": "no.png"}}, "theme.image"),
         ({"command": "layout", "layout": {"kind": "spotlight"}}, "layout"),
     ],
