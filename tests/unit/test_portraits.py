@@ -404,9 +404,11 @@ async def test_a_few_at_once_and_no_more_than_can_wait(server: Server, monkeypat
         writer.write(answer(PNG))
 
     server.answers["/a"] = later
-    async with fetcher() as portraits:
+    names = Names()
+    async with fetcher(names=names) as portraits:
         tasks = [asyncio.create_task(portraits.get(server.url(f"/a?{n}"))) for n in range(10)]
         await until(lambda: server.busy == AT_ONCE)
+        assert len(names.asked) == AT_ONCE
         assert "waited for" in await refusal(portraits, server.url("/a?10"))
         opened.set()
         await asyncio.gather(*tasks)
@@ -414,7 +416,7 @@ async def test_a_few_at_once_and_no_more_than_can_wait(server: Server, monkeypat
         await portraits.get(server.url("/a?10"))
 
 
-async def test_a_fetch_goes_on_while_anybody_waits_and_ends_with_the_last(server: Server) -> None:
+async def test_a_fetch_goes_on_while_anybody_waits(server: Server) -> None:
     opened = asyncio.Event()
 
     async def later(writer: asyncio.StreamWriter) -> None:
@@ -428,6 +430,21 @@ async def test_a_fetch_goes_on_while_anybody_waits_and_ends_with_the_last(server
         one.cancel()
         await asyncio.wait({one})
         assert one.cancelled() and not two.done()
+        opened.set()
+        assert near(await two, 9, 9, RED) and server.asked == ["/a"]
+
+
+async def test_a_fetch_ends_with_the_last_who_waits(server: Server) -> None:
+    opened = asyncio.Event()
+
+    async def later(writer: asyncio.StreamWriter) -> None:
+        await opened.wait()
+        writer.write(answer(PNG))
+
+    server.answers["/a"] = later
+    async with fetcher() as portraits:
+        two = asyncio.create_task(portraits.get(server.url("/a")))
+        await until(lambda: bool(server.asked))
         two.cancel()
         # Who comes while the fetch is being given up gets one of its own.
         three = asyncio.create_task(portraits.get(server.url("/a")))
