@@ -22,8 +22,9 @@ HELD: Nanos = 2 * SECOND
 """How long everyone keeps the floor at least, unless they leave: a picture that changes faster is no help."""
 MOST_RECENT: Final = 49
 
-_GAP: Nanos = 250 * MILLISECOND
-"""The most that may lie between two looks: of what was not looked at, nobody knows who spoke."""
+_GAP: Nanos = SECOND
+"""The most that may lie between two looks, as it does at one picture a second: of what was not looked at, nobody knows
+who spoke."""
 
 Spans = tuple[tuple[Nanos, Nanos], ...]
 
@@ -43,7 +44,7 @@ class Floor:
 
     def after(self, at: Nanos, speaking: frozenset[str], present: frozenset[str] | None = None) -> Floor:
         """The floor at session time `at`, when these peers speak; `present` are those who can have it (None: all)."""
-        begin = max(self._at, at - _GAP)
+        begin = self._at if at - self._at <= _GAP else at
         speech = {}
         for peer in {*self._speech, *speaking}:
             if present is not None and peer not in present:

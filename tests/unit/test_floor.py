@@ -43,6 +43,12 @@ def test_somebody_who_speaks_takes_the_empty_floor_but_a_yes_does_not(tick: Nano
     assert who == "ann" and ENOUGH <= at <= ENOUGH + 2 * tick
 
 
+@pytest.mark.parametrize("tick", [SECOND, SECOND // 2, SECOND // 3])
+def test_few_pictures_a_second_keep_nobody_from_the_floor(tick: Nanos) -> None:
+    made = changes(follow(lambda at: ["ann"] if at <= 8 * SECOND else ["bob"], 16, tick=tick))
+    assert [who for _, who in made] == ["ann", "bob"]
+
+
 def test_a_holder_keeps_the_floor_through_silence_until_another_speaks() -> None:
     def speaking(at: Nanos) -> list[str]:
         return ["ann"] if at < 3 * SECOND else ["bob"] if at > 10 * SECOND else []
