@@ -21,11 +21,11 @@ _WIDEST, _HIGHEST = 0.84, 0.86
 _TITLE, _TEXT = 1 / 11, 1 / 23
 """Pixels to the em, as parts of the canvas's shorter side."""
 _LEADING: Final[dict[Weight, float]] = {"bold": 1.22, "medium": 1.45}
-_MOST: Final[dict[Weight, int]] = {"bold": 3, "medium": 5}
+_MOST: Final[dict[Weight, int]] = {"bold": 4, "medium": 5}
 _SHARES: Final = (1.0, 0.85, 0.7, 0.58)
 """Sizes tried until all of the text fits."""
 _LEAST: Final = 9.0
-_SCRIM, _VEIL = 0.85, 0.45
+_SCRIM, _VEIL = 0.9, 0.45
 """How much of the picture the background's colour hides behind the text, and far from it."""
 
 
@@ -91,7 +91,7 @@ def _laid_out(title: str, text: str, share: float, canvas: Size, palette: Palett
         rows.append(_Row(row, rgb(palette.text), baseline))
     for k, row in enumerate(below):
         # Between title and text there is more than between lines of either.
-        baseline += row.size * _LEADING["medium"] if k else row.cap_height + (small * 1.1 if above else 0)
+        baseline += row.size * _LEADING["medium"] if k else row.cap_height + (size * 0.8 if above else 0)
         rows.append(_Row(row, rgb(palette.quiet), baseline))
     cut = any(
         part and part[-1].text.endswith(ELLIPSIS) and not said.endswith(ELLIPSIS)

@@ -18,16 +18,17 @@ _GAP: Final = 3.0
 
 
 def scaled(path: str, width: int, most: Size) -> Image.Image | None:
-    """The RGBA picture in a file at a width in pixels, and smaller where it exceeds `most`; None for less than 2x2.
+    """The RGBA picture in a file at a width in pixels, and smaller where it exceeds `most`; None where nothing is left.
 
     Its shape and its transparency are kept. Raises RequestError when it cannot be read.
     """
     image = _read(path, most)
     share = min(width / image.width, most.width / image.width, most.height / image.height)
-    size = Size(round(image.width * share), round(image.height * share))
-    if share <= 0 or min(size.width, size.height) < 2:
+    if share <= 0:
         return None
-    return image.resize((size.width, size.height), _FILTER, reducing_gap=_GAP)
+    # A ruled line may be thinner than a pixel.
+    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+    return image.resize(size, _FILTER, reducing_gap=_GAP)
 
 
 def covering(path: str, canvas: Size, ground: tuple[int, int, int]) -> Image.Image:
