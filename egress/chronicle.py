@@ -49,16 +49,14 @@ class Chronicle:
         now = self._clock.now()
         match event:
             case PeerJoined(peer):
-                if self._stage.selected(peer):
-                    self._attendance.joined(peer, now)
-                    self._outlets.mark(Mark(now, "join", peer.name))
+                self._attend(peer.id, before, now)
                 self._room("joined", peer=peer.name, role=peer.role)
             case PeerChanged(peer):
+                self._attend(peer.id, before, now)
                 self._room("changed", peer=peer.name, role=peer.role)
             case PeerLeft(peer_id, reason):
+                self._attend(peer_id, before, now)
                 name = before.peers[peer_id].name if peer_id in before.peers else peer_id
-                self._attendance.left(peer_id, now)
-                self._outlets.mark(Mark(now, "leave", name))
                 self._room("left", peer=name, reason=reason)
             case TrackPublished(track):
                 name = before.peers[track.peer].name if track.peer in before.peers else track.peer
@@ -90,6 +88,20 @@ class Chronicle:
         else:
             self._attendance.end("pause", at)
         self._announce({"type": "pause", "paused": paused, "at": at / 1e9})
+
+    def _attend(self, peer_id: str, before: Room, now: Nanos) -> None:
+        """Note whether the pipeline takes part of a peer from now on, or no longer: it came, it went, or its role
+        changed."""
+        was, there = (
+            peer if (peer := room.peers.get(peer_id)) is not None and self._stage.selected(peer) else None
+            for room in (before, self._stage.room)
+        )
+        if there is not None and was is None:
+            self._attendance.joined(there, now)
+            self._outlets.mark(Mark(now, "join", there.name))
+        elif was is not None and there is None:
+            self._attendance.left(peer_id, now)
+            self._outlets.mark(Mark(now, "leave", was.name))
 
     def _room(self, event: str, **details: str) -> None:
         self._announce({"type": "room", "event": event, **details})
