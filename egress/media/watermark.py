@@ -39,7 +39,7 @@ def tiled(text: str, canvas: Size, palette: Palette) -> Image.Image | None:
         return None
     stamp = _edged(fitted, palette).rotate(_RISE, Image.Resampling.BICUBIC, expand=True)
     image = Image.new("RGBA", (canvas.width, canvas.height))
-    period, apart = fitted.width + 3 * size, 5 * size
+    period, apart = fitted.width + 4 * size, 6 * size
     along, down = (cos(radians(_RISE)), -sin(radians(_RISE))), (sin(radians(_RISE)), cos(radians(_RISE)))
     reach = (canvas.width + canvas.height) / 2
     rows, columns = ceil(reach / apart), ceil(reach / period) + 1
@@ -62,6 +62,6 @@ def _edged(fitted: Line, palette: Palette) -> Image.Image:
     blurred = letters.getchannel("A").filter(ImageFilter.GaussianBlur(radius))
     image = Image.new("RGBA", (width, height), rgb(palette.background))
     # What is hardly to be seen is left out: it would be blended at every picture.
-    image.putalpha(blurred.point(lambda a: round(min(255, a * 1.6) * _EDGE) if a > 24 else 0))
+    image.putalpha(blurred.point(lambda a: round(min(255, a * 1.6) * _EDGE) if a > 40 else 0))
     image.alpha_composite(letters)
     return image
