@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.control.worker_run import WorkerRun
-from egress.lines import read_lines
+from egress.lines import hand_over, read_lines
 from egress.model import control, places
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
@@ -150,10 +150,8 @@ class Foreground:
         return ending
 
     def _read_commands(self, loop: asyncio.AbstractEventLoop, handle: int) -> None:
-        with suppress(OSError, RuntimeError):
-            for line in read_lines(handle, longest=control.LONGEST):
-                if line.strip():
-                    loop.call_soon_threadsafe(self.command, line)
+        with suppress(OSError):
+            hand_over(read_lines(handle, longest=control.LONGEST), loop, self.command)
 
     async def _accompany(self, beside: Callable[[Foreground], Awaitable[None]]) -> None:
         await self._ready.wait()

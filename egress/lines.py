@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 
 
 def read_lines(handle: int, *, longest: int) -> Iterator[bytes]:
@@ -18,3 +20,27 @@ def read_lines(handle: int, *, longest: int) -> Iterator[bytes]:
         rest = rest[: longest + 1]
     if rest:
         yield rest
+
+
+def hand_over(lines: Iterable[bytes], loop: asyncio.AbstractEventLoop, take: Callable[[bytes], object]) -> None:
+    """Have `take` called on the loop for each line that says something; runs on a thread of its own, until they end.
+
+    The next line is read only when the one before was taken, so that whoever writes faster waits, and the loop gets to
+    everything else meanwhile. Returns when the loop is closed.
+    """
+    for line in lines:
+        if not line.strip():
+            continue
+        taken = threading.Event()
+        try:
+            loop.call_soon_threadsafe(_taken, take, line, taken)
+        except RuntimeError:
+            return
+        taken.wait()
+
+
+def _taken(take: Callable[[bytes], object], line: bytes, taken: threading.Event) -> None:
+    try:
+        take(line)
+    finally:
+        taken.set()

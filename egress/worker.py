@@ -12,10 +12,10 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from egress.lines import read_lines
+from egress.lines import hand_over, read_lines
 from egress.model.errors import EgressError, Fault, RequestError
 from egress.model.job import JobState
 from egress.model.order import JobOrder
@@ -170,14 +170,9 @@ def _commands(lines: Iterator[bytes], loop: asyncio.AbstractEventLoop, session: 
     Blocked in a read until the process ends, hence a daemon thread and not a task.
     """
 
-    def call(what: Callable[[Any], None], said: Any) -> None:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(what, said)
-
-    for line in lines:
-        if line.strip():
-            call(session.command, line)
-    call(session.stop, "the process that started the job is gone")
+    hand_over(lines, loop, session.command)
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(session.stop, "the process that started the job is gone")
 
 
 def _private_stdout() -> BinaryIO:
