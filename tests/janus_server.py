@@ -305,6 +305,11 @@ class JanusServer:
         """Handles that receive: only here does a hidden bot show."""
         return [one for one in await self.handles() if one.get("plugin_specific", {}).get("type") == "subscriber"]
 
+    async def substreams(self) -> list[int]:
+        """The simulcast layers sent to subscribers now, in Janus's own words."""
+        streams = [one for handle in await self.subscribers() for one in handle["plugin_specific"]["streams"]]
+        return [one["simulcast"]["substream"] for one in streams if "simulcast" in one]
+
     async def _admin(self, path: str, what: str, **more: Any) -> dict[str, Any]:
         body = {"janus": what, "transaction": f"a{next(self._numbers)}", "admin_secret": ADMIN_SECRET, **more}
         answer = await self._client.post(f"http://127.0.0.1:{self._admin_port}/admin{path}", json=body)

@@ -35,8 +35,15 @@ def main() -> int:
         return 2
     port = re.search(r"ws_port = (\d+)", (arguments.config / "janus.transport.websockets.jcfg").read_text())
     assert port is not None
+    if arguments.page and answers(arguments.page):
+        print(f"port {arguments.page} is taken; serve the page elsewhere: --page PORT", file=sys.stderr)
+        return 2
     if answers(int(port[1])):
-        print(f"port {port[1]} is taken: is a Janus running already?", file=sys.stderr)
+        print(
+            f"port {port[1]} is taken, most likely by a Janus that runs already, as Debian's package starts one; "
+            "stop it: sudo systemctl stop janus",
+            file=sys.stderr,
+        )
         return 2
 
     with tempfile.TemporaryFile() as log:

@@ -16,10 +16,13 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from egress.model.media import SECOND, Size
+from egress.demo import clip as clips
+from egress.demo.people import person
+from egress.demo.picture import LOOP_SECONDS
+from egress.model.media import SECOND, Codec, Size
 from tests.janus_front import JanusFront
 from tests.janus_server import JanusServer
-from tests.janus_simulcast import TROUPE
+from tests.janus_simulcast import TROUPE, layer
 from tests.recording import Recording, recording
 from tests.verdict import Report
 from tests.watching import Watched, watch
@@ -46,6 +49,14 @@ async def seen(job: Recording, participants: int) -> Watched:
 def in_plan(job: Recording, cast: Cast, seconds: float) -> float:
     """The plan's second of a time in the product."""
     return seconds + (job.origin - cast.zero) / SECOND
+
+
+def gaps(job: Recording, cast: Cast, watched: Watched) -> None:
+    """The longest time without a new picture of each participant, and when it was."""
+    for who, sights in watched.sights.items():
+        times = [in_plan(job, cast, watched.time(sight.frame)) for sight in sights]
+        gap, since = max((two - one, one) for one, two in pairwise(times))
+        print(f"participant {who}: {gap:.2f} s without pictures from second {since:.2f}")
 
 
 async def first() -> None:
@@ -86,41 +97,60 @@ async def late() -> None:
 async def nine() -> None:
     """Nine cameras of 1280x720 in three layers on a canvas of 1280x720."""
     async with janus_and_front() as (folder, janus, front):
-        world = World.everyone(9, 30, size=Size(1280, 720)).unsure(0, 2)
+        size = Size(1280, 720)
+        world = World.everyone(9, 30, size=size).unsure(0, 2)
+        sent: dict[str, int] = {}
         async with recording(folder, room=janus.url(ROOM), pipeline="record-grid") as job:
             async with world.perform(front.whip(ROOM), troupe=TROUPE) as cast:
+                for second in (3, 8, 15, 22, 29):
+                    await cast.until(second)
+                    for substream in await janus.substreams():
+                        name = f"layer {substream} at second {second}"
+                        sent[name] = sent.get(name, 0) + 1
                 await cast.finished()
             await job.stop()
         report = await job.judge(job.artifact("mp4"), world, cast)
+        gaps(job, cast, await seen(job, 9))
     alive = [event for event in job.events if event["type"] == "alive" and event["participants"] == 9]
     start, end = alive[len(alive) // 2], alive[-2]
     span = end["elapsed"] - start["elapsed"]
     print(report.table())
-    rate = 8 * (end["network"]["bytes"] - start["network"]["bytes"]) / span / 9 / 1000
+    rate = (end["network"]["bytes"] - start["network"]["bytes"]) / span / 9 / 1000
     cpu = (end["cpu"] - start["cpu"]) / span
-    print(f"received: {rate:.0f} kbit/s a publisher; worker: {cpu:.2f} CPU s/s, {end['repeated']} repeated pictures")
+    print(f"received: {rate:.0f} kB/s a publisher; worker: {cpu:.2f} CPU s/s, {end['repeated']} repeated pictures")
+    for scale in (4, 2, 1):
+        one = clips.video(person(0), layer(size, scale), 30, Codec.VP8)
+        print(f"a layer of {one.size} has {sum(map(len, one.frames)) / LOOP_SECONDS / 1000:.0f} kB/s")
+    print(f"Janus sent: {sent}")
+    network = end["network"]
+    print({name: network[name] for name in ("layer_switches", "plis", "nacks", "lost", "recovered", "incomplete")})
     broken(report)
 
 
 async def churn() -> None:
-    """Sixty seconds in which five people come and go all the time."""
+    """Three minutes in which five people come and go all the time."""
+    seconds = 180
     async with janus_and_front() as (folder, janus, front):
-        world = World.everyone(5, 60)
+        world = World.everyone(5, seconds)
         for who in world.participants:
-            for visit in range(1, 14):
+            for visit in range(1, seconds // 4 - 1):
                 world = world.away(who, 4 * visit + 0.5 + 0.6 * who, 4 * visit + 1.5 + 0.6 * who)
         async with recording(folder, room=janus.url(ROOM), pipeline="record-grid") as job:
             async with world.perform(front.whip(ROOM)) as cast:
-                await cast.until(58)
-                handles = len(await janus.handles())
+                for second in range(15, seconds, 15):
+                    await cast.until(second)
+                    worker = job.worker
+                    print(
+                        f"{second:4} s: {worker.memory_info().rss / 1e6:.0f} MB, {worker.num_threads()} threads, "
+                        f"{worker.num_fds()} files, {len(await janus.handles())} handles in Janus, "
+                        f"{len(await janus.subscribers())} of a recorder",
+                        flush=True,
+                    )
                 await cast.finished()
             await job.stop()
-        alive = [event for event in job.events if event["type"] == "alive"]
-        memory = [event["memory"] / 1e6 for event in alive]
         joined = sum(event.get("event") == "joined" for event in job.events)
         left_over = await janus.sessions()
-    print(f"{joined} joined; memory after 15, 30, 45, 60 s: {[round(memory[at]) for at in (15, 30, 45, -1)]} MB")
-    print(f"handles in Janus at the end: {handles}, sessions after it: {len(left_over)}")
+    print(f"{joined} joined; sessions in Janus afterwards: {len(left_over)}")
     print(f"warnings: {[event['message'] for event in job.events if event['type'] == 'warning']}")
 
 
@@ -138,11 +168,8 @@ async def outage() -> None:
             await job.stop()
         report = await job.judge(job.artifact("mp4"), world, cast)
         watched = await seen(job, 2)
-    published = [float(str(event["at"])) for event in cast.events if event["type"] == "published"]
-    for who, sights in watched.sights.items():
-        times = [in_plan(job, cast, watched.time(sight.frame)) for sight in sights]
-        gap, since = max((two - one, one) for one, two in pairwise(times))
-        print(f"participant {who}: {gap:.2f} s without pictures from second {since:.2f}; published at {published}")
+        gaps(job, cast, watched)
+    print("published at", [float(str(event["at"])) for event in cast.events if event["type"] == "published"])
     print(report.table())
     broken(report)
 

@@ -23,18 +23,12 @@ from tests.world import World
 ROOM = 1001
 
 
-async def substreams(janus: JanusServer) -> list[int]:
-    """The layers Janus sends to the recorder now, in its own words."""
-    streams = [one for handle in await janus.subscribers() for one in handle["plugin_specific"]["streams"]]
-    return [one["simulcast"]["substream"] for one in streams if "simulcast" in one]
-
-
 async def until_substreams(janus: JanusServer, wanted: list[int]) -> None:
     """Wait until Janus sends these layers to the recorder."""
     found: list[int] = []
     try:
         async with asyncio.timeout(30):
-            while (found := await substreams(janus)) != wanted:
+            while (found := await janus.substreams()) != wanted:
                 await asyncio.sleep(0.2)
     except TimeoutError:
         raise AssertionError(f"Janus sends {found}: {await janus.subscribers()}") from None
@@ -83,7 +77,7 @@ async def test_nine_publishers_with_three_layers_are_all_seen(tmp_path):
             # A tile of 426x240 is more than the lowest layer's 240x134 and about as much as the middle one's 480x270.
             asked: Counter[int] = Counter()
             while cast.process.returncode is None:
-                found = await substreams(janus)
+                found = await janus.substreams()
                 asked[len(found) and found.count(1)] += 1
                 await asyncio.sleep(0.2)
             assert await cast.finished() == 0

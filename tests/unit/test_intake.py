@@ -397,3 +397,24 @@ async def test_a_closed_intake_is_freed_with_its_decoder_and_keeps_its_counts() 
         assert freed() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_layer_passed_through_on_the_way_to_another_is_not_noticed(whole: bool) -> None:
+    """Janus sends the first keyframe of any layer that comes, one RTP tick before that of the layer asked for."""
+    session = clock()
+    sender = Sender(90_000, session.origin)
+    before = encoded(sender, 6)
+    (passing, *_) = encoded(sender, 1, size=Size(32, 24), begin=6 * TICK)
+    if not whole:
+        passing = replace(passing, data=passing.data[: len(passing.data) // 2])
+    (first, *rest) = encoded(sender, 6, size=Size(48, 36), begin=6 * TICK)
+    source = FedSource([*before, passing, replace(first, rtp=first.rtp + 1), *rest])
+    async with intake(session, source, delay=100 * MILLISECOND) as taken:
+        await until(lambda: taken.stats()["decoded"] >= 12 and brightness(taken.picture_at(SECOND, TICK // 2)) == 5)
+        shown = taken.picture_at(SECOND, TICK // 2)
+        stats = taken.stats()
+    assert shown is not None and shown.source == Size(48, 36)
+    assert abs(shown.at - (11 * TICK + 20 * MILLISECOND)) < MILLISECOND
+    assert stats["timeline_jumps"] == stats["timeline_restarts"] == stats["timeline_implausible"] == 0
+    assert stats["undecodable"] == 0 and (stats["errors"] == 0 or not whole)
