@@ -120,7 +120,8 @@ class VideoIntake:
                 self._newest = None
                 self._shelf.clear()
             else:
-                self._resize = self._newest is not None and (size, fit) != (self._tile, self._fit)
+                new = (size, fit) != (self._tile, self._fit)
+                self._resize = self._newest is not None and (self._resize or new)
                 self._hidden = False
                 self._tile, self._fit = size, fit
             self._change.notify()

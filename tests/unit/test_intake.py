@@ -121,6 +121,18 @@ async def test_a_new_tile_rescales_the_picture_that_is_shown() -> None:
         assert taken.stats()["decoded"] == 1
 
 
+async def test_a_new_tile_that_is_said_twice_at_once_is_obeyed() -> None:
+    session = clock(begun=SECOND)
+    source = FedSource(encoded(Sender(90_000, session.origin), 1))
+    async with intake(session, source, delay=0) as taken:
+        taken.show(Size(32, 24), "cover")
+        await until(lambda: taken.picture_at(SECOND, TICK) is not None)
+        for width in range(34, 64, 2):
+            taken.show(Size(width, 24), "cover")
+            taken.show(Size(width, 24), "cover")
+            await until(lambda: taken.picture_at(SECOND, TICK).frame.width == width)  # type: ignore[union-attr] # noqa: B023
+
+
 async def test_sizes_and_rotation_may_change_mid_stream() -> None:
     session = clock(begun=4 * SECOND)
     sender = Sender(90_000, session.origin)
