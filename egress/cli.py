@@ -189,13 +189,15 @@ def _recover(arguments: argparse.Namespace) -> int:
     from egress.storage.manifest import artifact_row
     from egress.storage.spool import JobFolder, Spool
 
-    root = arguments.where or Path(settings_of(arguments).spool)
+    settings = settings_of(arguments)
+    root, told = arguments.where or Path(settings.spool), settings.storage_options()
     if not root.is_dir() and arguments.where is not None:
         raise RequestError(f"spool {root} is not a folder; name one, or leave it out for the default")
     failed = False
     found = False
     one = JobFolder(root.absolute())
-    for job in recover_folder(one) if one.document.is_file() else recover(Spool(root.absolute())):
+    jobs = recover_folder(one, told) if one.document.is_file() else recover(Spool(root.absolute()), told)
+    for job in jobs:
         found = True
         failed = failed or bool(job.problems)
         rows = [artifact_row(artifact) for artifact in job.artifacts]

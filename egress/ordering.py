@@ -7,10 +7,10 @@ import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from egress import pipelines
-from egress.model import checking, janus_address, look_texts, places, registry, targets
+from egress.model import checking, janus_address, look_texts, places, registry, s3_address, targets
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import MILLISECOND
@@ -42,12 +42,14 @@ def make_order(
     manifest: str | None = None,
     overwrite: bool = False,
     private_avatars: bool = False,
+    storage_options: Mapping[str, Mapping[str, str]] | None = None,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
     `renamed` gives sinks of a kind another place than the pipeline says; `layout` is another kind of layout than the
     pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `manifest` names the manifest,
-    which else stands beside the first file; `private_avatars` allows peers' pictures from private addresses.
+    which else stands beside the first file; `private_avatars` allows peers' pictures from private addresses;
+    `storage_options` are what storages are told, by scheme. Storages elsewhere are asked: this takes seconds.
     """
     check_room(room)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -80,13 +82,14 @@ def make_order(
         check_free(resolved)
     check_writable("the output folder", root)
     check_writable("the spool", spool)
+    check_stores(resolved, storage_options or {}, replacing=overwrite)
     return JobOrder(
         id=job,
         room=room,
         title=f"{name} {now:%Y-%m-%d %H:%M} UTC",
         pipeline=resolved,
         folder=str(spool.absolute() / job),
-        manifest=str(root.absolute() / manifest if manifest else manifest_of(resolved, root.absolute(), job)),
+        manifest=str(root.absolute() / manifest) if manifest else manifest_of(resolved, root.absolute(), job),
         seconds=seconds,
         whip_token=whip_token,
         room_options=dict(room_options or {}),
@@ -94,6 +97,7 @@ def make_order(
         log_level=log_level,
         overwrite=overwrite,
         private_avatars=private_avatars,
+        storage_options={scheme: dict(options) for scheme, options in (storage_options or {}).items()},
         pictures=tuple(str(folder.absolute()) for folder in pictures),
     )
 
@@ -119,21 +123,23 @@ def check_room(room: str) -> None:
         janus_address.read(room)
 
 
-def manifest_of(pipeline: Pipeline, root: Path, job: str) -> Path:
+def manifest_of(pipeline: Pipeline, root: Path, job: str) -> str:
     """Beside the first file, inside the first folder, or under the job's own name when only streams are made."""
     for sink in pipeline.sinks:
         if isinstance(sink, HlsDoc):
-            return Path(sink.to) / "manifest.json"
+            return str(Path(sink.to) / "manifest.json")
+        if targets.scheme_of(sink.to) == "s3":
+            return s3_address.sibling(sink.to, f"{PurePosixPath(sink.to).stem}.manifest.json")
         if not isinstance(sink, RtmpDoc):
-            return Path(sink.to).with_suffix(".manifest.json")
-    return root / f"{job}.manifest.json"
+            return str(Path(sink.to).with_suffix(".manifest.json"))
+    return str(root / f"{job}.manifest.json")
 
 
 def check_free(pipeline: Pipeline) -> None:
     """Refuse outputs that are there already; raises RequestError naming each."""
     taken = []
     for index, sink in enumerate(pipeline.sinks):
-        if isinstance(sink, RtmpDoc):
+        if isinstance(sink, RtmpDoc) or targets.scheme_of(sink.to) != "file":
             continue
         place = Path(sink.to) / "index.m3u8" if isinstance(sink, HlsDoc) else Path(sink.to)
         if place.exists():
@@ -143,6 +149,22 @@ def check_free(pipeline: Pipeline) -> None:
     if taken:
         listing = "".join(f"\n  {path}: {message}" for path, message in taken)
         raise RequestError(f"pipeline {pipeline.name}: outputs exist already{listing}", tuple(taken))
+
+
+def check_stores(pipeline: Pipeline, options: Mapping[str, Mapping[str, str]], *, replacing: bool) -> None:
+    """Ask every storage that is not this machine whether it will have its file; raises RequestError naming each."""
+    found: list[Problem] = []
+    for index, sink in enumerate(pipeline.sinks):
+        scheme = targets.scheme_of(sink.to)
+        if isinstance(sink, RtmpDoc) or scheme == "file" or scheme not in registry.names("storages"):
+            continue
+        try:
+            registry.load("storages", scheme)(options.get(scheme, {})).preflight(sink.to, replacing=replacing)
+        except RequestError as error:
+            fields = ((f"sinks[{index}].to" if field == "to" else field, text) for field, text in error.problems)
+            found += [Problem(*problem) for problem in fields]
+    if found:
+        raise refuse(f"pipeline {pipeline.name}", found)
 
 
 def check_writable(what: str, folder: Path) -> None:

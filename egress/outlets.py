@@ -18,6 +18,7 @@ from egress.model.media import Packet, StreamInfo
 from egress.model.order import JobOrder
 from egress.model.pipeline import RtmpDoc
 from egress.model.secrets import redact_url
+from egress.model.targets import scheme_of
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
 from egress.storage.receipt import keep_receipt, undelivered
 
@@ -60,6 +61,7 @@ class Outlets:
                 to=doc.to,
                 announce=announce,
                 options={"overwrite": "yes"} if order.overwrite else {},
+                storage=order.storage_options.get(scheme_of(doc.to), {}),
             )
             sink = registry.load("sinks", doc.kind)(doc, context)
             shown = redact_url(doc.to) if isinstance(doc, RtmpDoc) else doc.to

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from egress.model import registry
 from egress.model.errors import Blame, EgressError
 from egress.model.job import Artifact, JobState
 from egress.model.order import JobOrder
+from egress.model.targets import scheme_of
 from egress.outlets import sink_folder
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import complete_manifest, outcome, write_manifest
@@ -30,30 +30,36 @@ class Recovered:
     problems: tuple[str, ...]
 
 
-def recover(spool: Spool) -> Iterator[Recovered]:
+Options = Mapping[str, Mapping[str, str]]
+"""What storages are told, by the scheme of their addresses: spools keep no secrets."""
+
+
+def recover(spool: Spool, storage_options: Options | None = None) -> Iterator[Recovered]:
     """Finish every job no living worker holds; a folder is removed only when all of it was delivered."""
     for folder in spool.folders():
-        yield from recover_folder(folder)
+        yield from recover_folder(folder, storage_options)
     for path in spool.strays():
         yield Recovered(path.name, (), (f"{path} has no job.json; the files in it have to be saved by hand",))
 
 
-def recover_folder(folder: JobFolder) -> Iterator[Recovered]:
+def recover_folder(folder: JobFolder, storage_options: Options | None = None) -> Iterator[Recovered]:
     """Finish one job, unless a living worker holds it."""
     try:
         with folder.seized() as mine:
             if mine:
-                yield recover_job(folder)
+                yield recover_job(folder, storage_options)
     except EgressError as error:
         yield Recovered(folder.path.name, (), (error.message,))
 
 
-def recover_job(folder: JobFolder) -> Recovered:
+def recover_job(folder: JobFolder, storage_options: Options | None = None) -> Recovered:
     """Finish one job from its folder, the caller holding its lock."""
     try:
         order = folder.order()
     except EgressError as error:
         return Recovered(folder.path.name, (), (error.message,))
+    told = {scheme: dict(options) for scheme, options in (storage_options or {}).items()}
+    order = order.model_copy(update={"storage_options": told})
     artifacts: list[Artifact] = []
     problems: list[str] = []
     for index, doc in enumerate(order.pipeline.sinks):
@@ -63,7 +69,7 @@ def recover_job(folder: JobFolder) -> Recovered:
         try:
             delivered = receipt(place)
             if delivered is None:
-                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to))
+                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to, told.get(scheme_of(doc.to))))
                 keep_receipt(place, delivered)
             artifacts += delivered
         except EgressError as error:
@@ -76,6 +82,8 @@ def recover_job(folder: JobFolder) -> Recovered:
         _write_manifest(folder, order, artifacts)
     except OSError as error:
         problems.append(f"manifest {order.manifest}: {error.strerror}")
+    except EgressError as error:
+        problems.append(f"manifest {error.message}")
     if not problems:
         folder.remove()
     return Recovered(order.id, tuple(artifacts), tuple(problems))
@@ -88,7 +96,7 @@ def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Arti
         complete_manifest(order, ended, artifacts)
         return
     write_manifest(
-        Path(order.manifest),
+        order.manifest,
         order,
         JobState.FAILED,
         "the worker died; its recording was recovered",

@@ -17,7 +17,7 @@ from egress.media.floor import Floor
 from egress.media.programme import Programme
 from egress.model import control, registry
 from egress.model.clock import SessionClock
-from egress.model.errors import Blame, EgressError, Fault, RequestError
+from egress.model.errors import Blame, DestinationError, EgressError, Fault, RequestError
 from egress.model.internet import anywhere, public
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos, Packet
@@ -176,8 +176,9 @@ class Session:
         artifacts = await parts.outlets.close()
         outcome = self._judge(reason, parts, artifacts, length)
         try:
-            write_manifest(
-                Path(self._order.manifest),
+            await asyncio.to_thread(
+                write_manifest,
+                self._order.manifest,
                 self._order,
                 outcome.state,
                 outcome.reason,
@@ -189,8 +190,9 @@ class Session:
                 figures=self._figures(parts),
                 blame=outcome.blame,
             )
-        except OSError as error:
-            message = f"the manifest {self._order.manifest} could not be written: {error.strerror}"
+        except (OSError, DestinationError) as error:
+            why = error.message if isinstance(error, DestinationError) else error.strerror
+            message = f"the manifest {self._order.manifest} could not be written: {why}"
             self._announce({"type": "warning", "message": message})
             if outcome.state is JobState.FINISHED:
                 return replace(outcome, state=JobState.FAILED, reason=message, blame=Blame.DESTINATION)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from egress.foreground import Ending
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
-from egress.model.settings import NAMES, Settings, variable
+from egress.model.settings import CONFIG_VARIABLE, NAMES, Settings, variable
 from egress.progress import Progress, summary
 
 DEFAULT_LISTEN = ("127.0.0.1", 8080)
@@ -24,6 +24,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings, flags over environment over file over defaults."""
     for name in unknown_variables(os.environ):
         print(f"egress: warning: there is no setting {name}; see docs/settings.md", file=sys.stderr)
+    if arguments.config:
+        # Recovery after a worker's death is a process of its own, and reads the same file.
+        os.environ[CONFIG_VARIABLE] = str(arguments.config)
     flags = {"spool": arguments.spool} if arguments.spool else {}
     return Settings.load(config=arguments.config, flags=flags)
 

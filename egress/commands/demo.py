@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         reorder=settings.reorder_ms * MILLISECOND,
         private_avatars=settings.private_avatars,
         log_level=settings.log_level,
+        storage_options=settings.storage_options(),
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
         manifest=MANIFEST,

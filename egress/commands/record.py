@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         room_options=settings.room_options(arguments.room),
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
+        storage_options=settings.storage_options(),
         overwrite=arguments.overwrite,
         private_avatars=settings.private_avatars,
     )

@@ -22,11 +22,14 @@ class JobOrder(BaseModel):
     title: str
     pipeline: Pipeline
     folder: str = Field(description="Absolute folder of this job in the spool.")
-    manifest: str = Field(description="Absolute path the manifest is written to when everything else is done.")
+    manifest: str = Field(description="Absolute path or address of the manifest, which is written last.")
     seconds: float | None = Field(None, gt=0, description="End after this much of the programme.")
     whip_token: str | None = Field(None, description="Secret: publishers of a local room must present it.")
     room_options: dict[str, str] = Field(
         default_factory=dict, description="Secret: what the room's connector is told, like a pin or an API secret."
+    )
+    storage_options: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="Secret: what storages are told, like keys, by the scheme of their addresses."
     )
     pictures: tuple[str, ...] = Field((), description="Absolute folders operators' pictures may be taken from.")
     private_avatars: bool = Field(False, description="Fetch pictures of peers from private addresses too.")
@@ -35,10 +38,10 @@ class JobOrder(BaseModel):
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 
     def without_secrets(self) -> dict[str, Any]:
-        """The document as it may be kept on disk: no token or room options, external streams without address."""
+        """The document as it may be kept on disk: no token or options, external streams without address."""
         sinks = tuple(
             sink.model_copy(update={"to": "rtmp://hidden/hidden"}) if isinstance(sink, RtmpDoc) else sink
             for sink in self.pipeline.sinks
         )
         kept = self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"sinks": sinks})})
-        return kept.model_dump(mode="json", exclude={"whip_token", "room_options"})
+        return kept.model_dump(mode="json", exclude={"whip_token", "room_options", "storage_options"})

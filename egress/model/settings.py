@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from egress.model.problems import Problem, did_you_mean, one_of, refuse
 from egress.model.secrets import Secret
@@ -74,6 +75,37 @@ def _yes(value: Any) -> bool:
     if answer is None:
         raise ValueError("must be true or false")
     return answer
+
+
+def _address(value: Any) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address like https://s3.example.org") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("must be an address like https://s3.example.org")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be an address without user, password, '?' and '#'")
+    return text.rstrip("/")
+
+
+def _yes_or_no(value: Any) -> bool:
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise ValueError("must be yes or no")
+    return known[value.strip().lower()]
+
+
+def _part_mib(value: Any) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 512:
+        raise ValueError("must be a whole number of MiB, 1 to 512")
+    return value
 
 
 def _log_level(value: Any) -> str:
@@ -150,6 +182,48 @@ class Settings:
             default="`false`",
         ),
     )
+    s3_endpoint: str | None = field(
+        default=None,
+        metadata=_setting(
+            "Address of the S3 store that `s3://` targets go to, like `https://s3.example.org`.",
+            _address,
+            default="Amazon S3",
+        ),
+    )
+    s3_region: str | None = field(
+        default=None,
+        metadata=_setting("Region of the buckets.", _text, default="what AWS tools are set to, or `us-east-1`"),
+    )
+    s3_access_key: str | None = field(
+        default=None,
+        metadata=_setting(
+            "Access key of the S3 store.", _text, default="what AWS tools find: environment, profile, role"
+        ),
+    )
+    s3_secret_key: Secret | None = field(
+        default=None,
+        metadata=_setting("Secret key that belongs to `s3_access_key`.", _secret, default="none", secret=True),
+    )
+    s3_profile: str | None = field(
+        default=None,
+        metadata=_setting("Profile in the AWS files to take credentials from.", _text, default="none"),
+    )
+    s3_path_style: bool | None = field(
+        default=None,
+        metadata=_setting(
+            "Whether buckets are named in the path of addresses (yes) or in the host (no).",
+            _yes_or_no,
+            default="yes with `s3_endpoint`, else no",
+        ),
+    )
+    s3_part_mib: int = field(
+        default=16,
+        metadata=_setting(
+            "MiB in each part of an upload: 1 to 512, Amazon and others take 5 or more. The last parts are sent when a "
+            "recording ends, so less ends sooner on a slow line.",
+            _part_mib,
+        ),
+    )
     log_level: str = field(
         default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
     )
@@ -164,6 +238,19 @@ class Settings:
             "janus_api_secret": self.janus_api_secret,
         }
         return {name: value.reveal() for name, value in secrets.items() if value}
+
+    def storage_options(self) -> dict[str, dict[str, str]]:
+        """What storages are told, by the scheme of their addresses; secrets go to no storage but their own."""
+        s3 = {
+            "endpoint": self.s3_endpoint,
+            "region": self.s3_region,
+            "access_key": self.s3_access_key,
+            "secret_key": self.s3_secret_key.reveal() if self.s3_secret_key else None,
+            "profile": self.s3_profile,
+            "path_style": None if self.s3_path_style is None else ("yes" if self.s3_path_style else "no"),
+            "part_mib": str(self.s3_part_mib),
+        }
+        return {"s3": {name: value for name, value in s3.items() if value}}
 
     @classmethod
     def load(

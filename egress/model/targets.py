@@ -12,6 +12,7 @@ from egress.model.errors import RequestError
 from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
 from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
 from egress.model.problems import Problem, one_of, path_text, refuse, shown
+from egress.model.s3_address import s3_problems
 
 STREAMS = "{rtmp}"
 """The whole `to` of an rtmp sink that stands for the addresses given when the job starts."""
@@ -36,6 +37,8 @@ def target_problems(sink: SinkDoc, path: str) -> tuple[Problem, ...]:
     to = sink.to.strip()
     if isinstance(sink, RtmpDoc):
         return _stream_problems(to, path)
+    if isinstance(sink, HlsDoc) and scheme_of(to) == "s3":
+        return (Problem(path, "HLS cannot go to S3 yet; write it to a folder, like live/{room}/"),)
     if isinstance(sink, Mp4Doc):
         return _storage_problems(to, path) or _mp4_name(to, path)
     if isinstance(sink, HlsDoc):
@@ -53,6 +56,8 @@ def _storage_problems(to: str, path: str) -> tuple[Problem, ...]:
             Problem(path, f"nothing stores to {scheme[:20]}: addresses; known: {one_of(storages)} (or a plain path)"),
         )
     found = template_problems(to, path)
+    if scheme == "s3":
+        return found + s3_problems(to, path)
     return found if scheme != "file" else found + path_problems(file_part(to), path)
 
 
@@ -155,6 +160,10 @@ def resolve(pipeline: Pipeline, known: Mapping[str, str], root: Path) -> Pipelin
         target = sink.to.strip()
         if target != STREAMS:
             target = expand(target, known)
+        if scheme_of(target) == "s3" and (problems := target_problems(sink.model_copy(update={"to": target}), path)):
+            # Filled in, the key may have become too long.
+            found.extend(problems)
+            continue
         if scheme_of(target) == "file":
             try:
                 target = str(under(root, file_part(target)))

@@ -25,7 +25,8 @@ class SinkContext:
 
     `folder` is the sink's own folder in the spool (exists, private to it); `to` is the resolved target: an absolute
     path for files, an address for servers. `announce` publishes an event (a JSON-able dict with a `type`) from any
-    thread. `started` is the wall-clock time (UTC) of session time 0, and so of pts 0.
+    thread. `started` is the wall-clock time (UTC) of session time 0, and so of pts 0. `storage` is what the
+    storage of `to` is told, secrets among them.
     """
 
     job: str
@@ -36,6 +37,7 @@ class SinkContext:
     to: str
     announce: Callable[[dict[str, Any]], None]
     options: Mapping[str, str] = field(default_factory=dict)
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 END = "end"
@@ -94,8 +96,11 @@ class Sink(ABC):
         return {}
 
     @classmethod
-    def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
-        """Finish what a dead process left in `folder` (the sink's spool folder) for target `to`."""
+    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
+        """Finish what a dead process left in `folder` (the sink's spool folder) for target `to`.
+
+        `storage` is what the storage of `to` is told.
+        """
         return ()
 
 

@@ -122,7 +122,7 @@ class HlsSink(Sink):
         }
 
     @classmethod
-    def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
+    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
         """End the playlists of a dead process with exactly the media that is whole on disk.
 
         () when there is none, or when the folder has become another job's, which is left alone.

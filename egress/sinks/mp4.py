@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -59,6 +59,7 @@ class Mp4Sink(Sink):
         self._packets = 0
         self._end: Nanos | None = None
         self._moved = 0
+        self._storage: Any = None
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Begin the file; raises DestinationError when the target is taken or the spool cannot be written."""
@@ -84,6 +85,9 @@ class Mp4Sink(Sink):
             self._container.start_encoding()
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
+        self._storage = _storage(self.context.to, self.context.storage)
+        # All that libav has written stays as it is, but for eight bytes at the beginning when it closes the file.
+        self._storage.follow(self._file, file_part(self.context.to))
 
     def write(self, packet: Packet) -> None:
         """Append one packet, unless it lies in a pause; raises DestinationError when the disk refuses."""
@@ -126,10 +130,13 @@ class Mp4Sink(Sink):
         Where another job has written to the target meanwhile, its file stays, and this one goes beside it.
         """
         replacing = self.context.options.get("overwrite") == "yes"
-        return (_Closed(self.context.folder).deliver(self.context.to, replacing=replacing, moved=self._count),)
+        closed = _Closed(self.context.folder)
+        return (closed.deliver(self.context.to, self._storage, replacing=replacing, moved=self._count),)
 
     def abort(self) -> Sequence[Artifact]:
         """Write the index if the disk lets us; the file stays in the spool, from where it can be recovered."""
+        if self._storage is not None:
+            self._storage.leave()
         try:
             self._finish()
         except DestinationError:
@@ -148,18 +155,22 @@ class Mp4Sink(Sink):
             "seconds": round(self._length / SECOND, 3),
             "marks": len(self._marks.marks),
             "moved": self._moved,
+            **(self._storage.status() if self._storage is not None else {}),
         }
 
     @classmethod
-    def recover(cls, folder: Path, to: str) -> Sequence[Artifact]:
+    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
         """Make what a dead process left an ordinary seekable file and deliver it; () when it had not begun to write.
 
         Raises DestinationError when there is something that cannot be read: it stays for better tools than ours.
         """
         source, state = folder / _FILE, read_json(folder / _STATE)
+        keeper = _storage(to, storage)
         length = int(state.get("length", 0))
         if not source.is_file() or source.stat().st_size == 0:
             # Closed and delivered, and the process died before it could say so.
+            if stored := keeper.delivered(source, file_part(to)):
+                return (_Closed(folder).artifact(stored),)
             path = _own(file_part(to), str(state.get("job"))) if length and scheme_of(to) == "file" else None
             return (Artifact("mp4", str(path), path.stat().st_size, length),) if path else ()
         if not length:
@@ -173,7 +184,7 @@ class Mp4Sink(Sink):
                 raise DestinationError(f"{source} cannot be read: it is damaged, and kept as it is")
             final.replace(source)
             write_json(folder / _STATE, {**state, "length": length, "end": None, "recovered": True})
-        return (_Closed(folder).deliver(to, replacing=False),)
+        return (_Closed(folder).deliver(to, keeper, replacing=False),)
 
     def _finish(self) -> None:
         container, self._container = self._container, None
@@ -207,16 +218,21 @@ class _Closed:
         self._state = read_json(self._state_path)
         self._marks = MarkLog.load(folder / _MARKS)
 
-    def deliver(self, to: str, *, replacing: bool, moved: Callable[[int], None] | None = None) -> Artifact:
+    def deliver(
+        self, to: str, storage: Any, *, replacing: bool, moved: Callable[[int], None] | None = None
+    ) -> Artifact:
         """Cut it where it ends, and move it; raises DestinationError, and then it stays."""
         end = self._state.get("end")
         if end is not None and end < self._state["length"]:
             self._cut(end)
-        length, job, target = int(self._state["length"]), str(self._state.get("job")), file_part(to)
+        job, target = str(self._state.get("job")), file_part(to)
         own = scheme_of(to) == "file" and _own(target, job) == Path(target)
         beside = "" if replacing or own else _beside(target, job)
-        storage = registry.load("storages", scheme_of(to))()
-        stored = storage.put(self._file, target, beside=beside, moved=moved)
+        return self.artifact(storage.put(self._file, target, beside=beside, moved=moved))
+
+    def artifact(self, stored: Any) -> Artifact:
+        """What has been delivered, as the job made it."""
+        length = int(self._state["length"])
         details = _chapter_rows(self._marks, length)
         if self._state.get("recovered"):
             details["recovered"] = True
@@ -239,6 +255,11 @@ class _Closed:
         write_json(self._state_path, self._state)
 
 
+def _storage(to: str, options: Mapping[str, str] | None) -> Any:
+    """The storage a target belongs to."""
+    return registry.load("storages", scheme_of(to))(options)
+
+
 def _tags(context: SinkContext) -> dict[str, str]:
     started = context.started.astimezone(UTC)
     return {
@@ -258,8 +279,9 @@ def _chapter_rows(marks: MarkLog, length: Nanos) -> dict[str, Any]:
 
 def _beside(to: str, job: str) -> str:
     """The address of a job's own, next to one that is another's."""
-    path = Path(to)
-    return str(path.with_name(f"{path.stem}-{job}{path.suffix}"))
+    folder, slash, name = to.rpartition("/")
+    path = PurePosixPath(name)
+    return f"{folder}{slash}{path.stem}-{job}{path.suffix}"
 
 
 def _own(to: str, job: str) -> Path | None:

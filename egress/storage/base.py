@@ -1,11 +1,15 @@
-"""The seam of every storage: take one finished file and keep it for good."""
+"""The seam of every storage: take one finished file and keep it for good; or begin to, while it still grows."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+HASHED = 1 << 30
+"""Files above this size are not read once more just for a checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,13 @@ class Stored:
 
 
 class Storage(ABC):
-    """Keeps finished files under one scheme of address."""
+    """Keeps finished files under one scheme of address. One instance serves one file at a time.
+
+    `options` are what the installation says of this scheme (Settings.storage_options), secrets among them.
+    """
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        self.options = dict(options or {})
 
     @abstractmethod
     def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
@@ -28,3 +38,28 @@ class Storage(ABC):
         uses) it goes there when `to` is taken. `moved` is told of every block read or written, in bytes: a large file
         takes its time. Raises DestinationError, and then `source` is untouched.
         """
+
+    def preflight(self, to: str, *, replacing: bool) -> None:  # noqa: B027
+        """Find out within seconds, before a job begins, whether `to` can be written; blocks.
+
+        Raises RequestError: each of its problems names `to`, or the setting to mend. Unless `replacing`, something
+        that is there already is a problem too.
+        """
+
+    def follow(self, source: Path, to: str) -> None:  # noqa: B027
+        """Begin to bring a growing file to its address, as far as there is use in it; `put` of the same finishes that.
+
+        But for its beginning, what stands in the file is final. Never waits and raises nothing: what cannot be done
+        now, `put` does.
+        """
+
+    def leave(self) -> None:  # noqa: B027
+        """Stop following; what has been done stays to be gone on with, by `put` in this process or another."""
+
+    def delivered(self, source: Path, to: str) -> Stored | None:
+        """What became of a file that is gone from the spool, when a `put` in a process that died had confirmed it."""
+        return None
+
+    def status(self) -> Mapping[str, Any]:
+        """Counters for operators; called from any thread."""
+        return {}

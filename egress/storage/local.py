@@ -10,15 +10,12 @@ from pathlib import Path
 
 from egress.disk import sync_folder
 from egress.model.errors import DestinationError
-from egress.storage.base import Storage, Stored
+from egress.storage.base import HASHED, Storage, Stored
 
 _BLOCK = 1 << 20
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What filesystems say that know no second name for a file."""
-
-HASHED = 1 << 30
-"""Files moved within one disk are not copied; those above this size are not read again just for a checksum."""
 
 
 class LocalStorage(Storage):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from egress import __version__
 from egress.disk import read_json, write_json
+from egress.model import registry
 from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
 from egress.model.media import Nanos
 from egress.model.order import JobOrder
+from egress.model.targets import scheme_of
 from egress.storage.attendance import Attendance, in_seconds
-from egress.storage.receipt import keep_receipt
+from egress.storage.receipt import keep_receipt, receipt
 
-_FOLDER, _OUTCOME = "manifest", "outcome.json"
+_FOLDER, _OUTCOME, _SENDING = "manifest", "outcome.json", "manifest.json"
 
 
 def artifact_row(artifact: Artifact) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def artifact_row(artifact: Artifact) -> dict[str, Any]:
 
 
 def write_manifest(
-    path: Path,
+    to: str,
     order: JobOrder,
     state: JobState,
     reason: str,
@@ -44,8 +46,10 @@ def write_manifest(
     artifacts: Sequence[Artifact],
     figures: Mapping[str, Any],
     blame: Blame | None = None,
-) -> Path:
-    """Write the manifest whole or not at all, first into the job's spool folder; says where it is. Raises OSError.
+) -> str:
+    """Write the manifest whole or not at all, first into the job's spool folder; says where it is.
+
+    Raises OSError, or DestinationError when it belongs to a storage elsewhere, which is asked and so blocks.
 
     It replaces an earlier job's, but not that of one which ended after this one had begun.
     """
@@ -70,7 +74,7 @@ def write_manifest(
     }
     if Path(order.folder).is_dir():
         write_json(_outcome(order), document)
-    return _deliver(path, order, document)
+    return _deliver(to, order, document)
 
 
 def outcome(order: JobOrder) -> dict[str, Any]:
@@ -78,8 +82,10 @@ def outcome(order: JobOrder) -> dict[str, Any]:
     return read_json(_outcome(order))
 
 
-def complete_manifest(order: JobOrder, document: Mapping[str, Any], artifacts: Sequence[Artifact]) -> Path:
-    """Write the manifest of a job that ended before all was delivered, with what has been by now; raises OSError.
+def complete_manifest(order: JobOrder, document: Mapping[str, Any], artifacts: Sequence[Artifact]) -> str:
+    """Write the manifest of a job that ended before all was delivered, with what has been by now.
+
+    Raises OSError or DestinationError.
 
     How the job went stays as it was; what lies in the spool gives way to where it went.
     """
@@ -93,17 +99,36 @@ def complete_manifest(order: JobOrder, document: Mapping[str, Any], artifacts: S
     rows += [artifact_row(artifact) for artifact in artifacts]
     whole = {**document, "artifacts": rows, "recovered": datetime.now(UTC).isoformat()}
     write_json(_outcome(order), whole)
-    return _deliver(Path(order.manifest), order, whole)
+    return _deliver(order.manifest, order, whole)
 
 
-def _deliver(path: Path, order: JobOrder, document: Mapping[str, Any]) -> Path:
+def _deliver(to: str, order: JobOrder, document: Mapping[str, Any]) -> str:
+    place = _store(to, order, document) if scheme_of(to) != "file" else _write(Path(to), order, document)
+    if Path(order.folder).is_dir():
+        keep_receipt(_outcome(order).parent, (Artifact("manifest", place),))
+    return place
+
+
+def _write(path: Path, order: JobOrder, document: Mapping[str, Any]) -> str:
     there = read_json(path)
     if there.get("job", order.id) != order.id and str(there.get("ended")) > str(document["started"]):
         path = path.with_name(f"{path.stem}-{order.id}{path.suffix}")
     write_json(path, document)
-    if Path(order.folder).is_dir():
-        keep_receipt(_outcome(order).parent, (Artifact("manifest", str(path)),))
-    return path
+    return str(path)
+
+
+def _store(to: str, order: JobOrder, document: Mapping[str, Any]) -> str:
+    """Put it into a storage elsewhere: over its own, or beside another's unless the job may replace it."""
+    folder = _outcome(order).parent
+    earlier = receipt(folder) if folder.is_dir() else None
+    own = earlier[0].location if earlier else ""
+    source = folder / _SENDING
+    write_json(source, document)
+    storage = registry.load("storages", scheme_of(to))(order.storage_options.get(scheme_of(to)))
+    address, slash, name = to.rpartition("/")
+    beside = f"{address}{slash}{PurePosixPath(name).stem}-{order.id}{PurePosixPath(name).suffix}"
+    replacing = bool(own) or order.overwrite
+    return str(storage.put(source, own or to, beside="" if replacing else beside).location)
 
 
 def _outcome(order: JobOrder) -> Path:

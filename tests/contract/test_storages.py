@@ -10,12 +10,26 @@ import pytest
 
 from egress.model import registry
 from egress.model.errors import DestinationError
+from egress.storage.base import Storage
+from tests.s3_server import BUCKET, S3Server
 
-ADDRESSES: dict[str, Callable[[Path], str]] = {"file": lambda folder: str(folder / "kept" / "deep" / "a.mp4")}
+ADDRESSES: dict[str, Callable[[Path], str]] = {
+    "file": lambda folder: str(folder / "kept" / "deep" / "a.mp4"),
+    "s3": lambda folder: f"s3://{BUCKET}/kept/{folder.name}/a.mp4",
+}
 """Where each storage can keep a file in a test."""
 
-NOWHERE: dict[str, Callable[[Path], str]] = {"file": lambda folder: str(folder / "plain" / "a.mp4")}
-"""An address each storage must refuse: a folder that is a file."""
+NOWHERE: dict[str, Callable[[Path], str]] = {
+    "file": lambda folder: str(folder / "plain" / "a.mp4"),
+    "s3": lambda folder: "s3://there-is-no-such-bucket/a.mp4",
+}
+"""An address each storage must refuse: a folder that is a file, a bucket that is not there."""
+
+OPTIONS: dict[str, Callable[[S3Server], dict[str, str]]] = {
+    "file": lambda server: {},
+    "s3": lambda server: server.options,
+}
+"""What each storage has to be told."""
 
 
 @pytest.fixture
@@ -28,20 +42,56 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_every_storage_is_under_contract() -> None:
-    assert set(registry.names("storages")) == set(ADDRESSES) == set(NOWHERE)
+    assert set(registry.names("storages")) == set(ADDRESSES) == set(NOWHERE) == set(OPTIONS)
 
 
-@pytest.mark.parametrize("name", registry.names("storages"))
-def test_a_file_is_kept_whole_and_leaves_the_spool(name: str, source: Path, tmp_path: Path) -> None:
+@pytest.fixture(params=registry.names("storages"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def storage(name: str, server: S3Server) -> Storage:
+    made: Storage = registry.load("storages", name)(OPTIONS[name](server))
+    return made
+
+
+def test_a_file_is_kept_whole_and_leaves_the_spool(name: str, storage: Storage, source: Path, tmp_path: Path) -> None:
     data = source.read_bytes()
-    stored = registry.load("storages", name)().put(source, ADDRESSES[name](tmp_path))
+    stored = storage.put(source, ADDRESSES[name](tmp_path))
     assert (stored.size, stored.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert not source.exists()
 
 
-@pytest.mark.parametrize("name", registry.names("storages"))
-def test_a_place_that_cannot_be_is_refused_and_the_source_stays(name: str, source: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_followed_is_kept_whole(name: str, storage: Storage, source: Path, tmp_path: Path) -> None:
+    storage.follow(source, ADDRESSES[name](tmp_path))
+    with source.open("ab") as file:
+        file.write(bytes(2_000_000))
+    data = source.read_bytes()
+    stored = storage.put(source, ADDRESSES[name](tmp_path))
+    assert (stored.size, stored.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_a_place_that_is_taken_is_left_to_whose_it_is(
+    name: str, storage: Storage, source: Path, tmp_path: Path
+) -> None:
+    earlier = source.with_name("earlier.mp4")
+    earlier.write_bytes(b"earlier")
+    to = ADDRESSES[name](tmp_path)
+    beside = to.replace("a.mp4", "a-job.mp4")
+    first = storage.put(earlier, to)
+    stored = type(storage)(storage.options).put(source, to, beside=beside)
+    assert (first.location, stored.location) == (to, beside)
+
+
+def test_a_place_that_cannot_be_is_refused_and_the_source_stays(
+    name: str, storage: Storage, source: Path, tmp_path: Path
+) -> None:
     data = source.read_bytes()
     with pytest.raises(DestinationError):
-        registry.load("storages", name)().put(source, NOWHERE[name](tmp_path))
+        storage.put(source, NOWHERE[name](tmp_path))
     assert source.read_bytes() == data
+
+
+def test_a_place_that_can_be_written_passes_before_a_job(name: str, storage: Storage, source: Path, tmp_path: Path):
+    storage.preflight(ADDRESSES[name](tmp_path), replacing=False)

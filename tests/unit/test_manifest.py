@@ -12,7 +12,7 @@ def test_the_manifest_says_what_was_made_and_holds_no_secret(tmp_path):
     started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     artifact = Artifact("mp4", "/out/a.mp4", 10, 1_500_000_000, "ab", {"codecs": ["avc1.64001f"]})
     write_manifest(
-        path,
+        str(path),
         order(tmp_path / "spool"),
         JobState.FINISHED,
         "asked to stop",

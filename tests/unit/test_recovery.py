@@ -62,7 +62,7 @@ def _ended(order: JobOrder, state: JobState, reason: str, artifacts: list[Artifa
     attendance = Attendance()
     attendance.joined(ADA, SECOND)
     write_manifest(
-        Path(order.manifest),
+        order.manifest,
         order,
         state,
         reason,

@@ -106,3 +106,32 @@ def test_what_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
             Settings.load(config=file, environ={})
     file.write_text("private_avatars = true\n")
     assert Settings.load(config=file, environ={}).private_avatars is True
+
+
+def test_storages_are_told_what_was_set_and_no_more() -> None:
+    environ = {
+        "EGRESS_S3_ENDPOINT": "https://s3.example.org/",
+        "EGRESS_S3_SECRET_KEY": TOKEN,
+        "EGRESS_S3_PATH_STYLE": "no",
+    }
+    made = Settings.load(environ=environ)
+    assert made.storage_options() == {
+        "s3": {"endpoint": "https://s3.example.org", "secret_key": TOKEN, "path_style": "no", "part_mib": "16"}
+    }
+    assert TOKEN not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("s3_endpoint", "s3.example.org", "like https://"),
+        ("s3_endpoint", "https://host:port", "like https://"),
+        ("s3_endpoint", f"https://key:{TOKEN}@s3.example.org", "without user"),
+        ("s3_path_style", "maybe", "yes or no"),
+        ("s3_part_mib", "0", "1 to 512"),
+    ],
+)
+def test_what_no_store_could_be_is_refused(name: str, value: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words) as refused:
+        Settings.load(environ={settings.variable(name): value})
+    assert TOKEN not in refused.value.message

@@ -1,0 +1,99 @@
+"""Objects of S3 stores, Amazon's or any other's: uploaded while they are made, there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from egress.model.errors import DestinationError, RequestError
+from egress.model.s3_address import S3Address
+from egress.storage.base import Storage, Stored
+from egress.storage.s3_client import S3Client, looked
+from egress.storage.s3_errors import S3Error
+from egress.storage.s3_follow import Follower
+from egress.storage.s3_state import UploadState
+from egress.storage.s3_upload import S3Upload, TakenError
+
+_PROBE = b"Egress asks whether it may write here."
+
+
+class S3Storage(Storage):
+    """Addresses are `s3://bucket/key`. What is known of an upload lies beside its file until that has gone."""
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._upload: S3Upload | None = None
+        self._follower: Follower | None = None
+
+    def preflight(self, to: str, *, replacing: bool) -> None:
+        """Write a few bytes to the very key, as an upload that is taken back; look whether an object is there."""
+        address = S3Address.parse(to)
+        client = S3Client(address, self.options, brisk=True)
+        try:
+            upload, _ = client.create("", "application/octet-stream")
+            try:
+                client.send(upload, 1, _PROBE, sha256=None)
+            finally:
+                client.abort(upload)
+            head = None if replacing else looked(client.head, None)
+        except S3Error as error:
+            raise RequestError(error.message, ((error.field, error.message),)) from None
+        if head is not None:
+            problem = f"{address} exists; remove it, use {{started}} in the name, or --overwrite"
+            raise RequestError(problem, (("to", problem),))
+
+    def follow(self, source: Path, to: str) -> None:
+        """Upload every part of a growing file as soon as it is there."""
+        self._upload = S3Upload(source, to, self.options)
+        self._follower = Follower(self._upload, source)
+
+    def leave(self) -> None:
+        """Stop after the part under way; a store that is slow with that one is not waited for."""
+        if self._follower is not None:
+            self._follower.stop()
+            self._follower.join(1.0)
+
+    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
+        """Upload what of `source` is not there yet, complete the object and compare it.
+
+        Goes on where a follower or a dead process stopped. Raises DestinationError, the file then kept.
+        """
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+            follower.join()
+        state = UploadState.of(source)
+        places = [to, beside] if beside and beside != to else [to]
+        if state.to and state.to not in places:
+            S3Upload(source, state.to, self.options).abandon()
+            self._upload = None
+        try:
+            if not beside or state.to != beside:
+                upload = self._upload or S3Upload(source, to, self.options)
+                self._upload = upload
+                upload.moved = moved or upload.moved
+                try:
+                    return upload.finish(replacing=not beside)
+                except TakenError:
+                    if not beside:
+                        raise
+                    upload.abandon()
+            self._upload = S3Upload(source, beside, self.options, moved=moved)
+            return self._upload.finish(replacing=True)
+        except OSError as error:
+            raise DestinationError(f"{to}: {source} cannot be read: {error.strerror or error}") from error
+
+    def delivered(self, source: Path, to: str) -> Stored | None:
+        """What the state beside a file that has gone says."""
+        return UploadState.of(source).stored
+
+    def status(self) -> Mapping[str, Any]:
+        """Bytes the store has confirmed, attempts that failed, and what is wrong now."""
+        if self._upload is None:
+            return {}
+        return {
+            "uploaded": self._upload.uploaded,
+            "upload_failures": self._upload.failures,
+            "upload_problem": self._upload.problem,
+        }
