@@ -22,8 +22,10 @@ def named(peer: Peer, patterns: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    wild = {"*": ".*", "?": "."}
-    return re.compile("".join(wild.get(c) or re.escape(c) for c in re.sub(r"\*+", "*", pattern)), re.DOTALL)
+    first, *others = ("".join("." if c == "?" else re.escape(c) for c in part) for part in pattern.split("*"))
+    # What stands between two * is found where it comes first, and not looked for again: else a few * take hours.
+    between = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    return re.compile(f"{first}{between}.*{others[-1]}" if others else first, re.DOTALL)
 
 
 def _plain(text: str) -> str:

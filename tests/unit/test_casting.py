@@ -103,6 +103,11 @@ def test_muted_tracks_stay_and_what_else_is_known_of_the_room_too() -> None:
         ("", "*", True),
         ("", "?", False),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "*a*****************a*c", False),
+        ("a" * 64, "*a" * 24 + "*b", False),
+        ("a" * 63 + "b", "a*a" * 12 + "*b", True),
+        ("abcab", "*ab*ab", True),
+        ("ab", "*ab*ab", False),
+        ("aba", "a*ba*a", False),
     ],
 )
 def test_names_fit_patterns(name: str, pattern: str, fit: bool) -> None:
