@@ -39,8 +39,6 @@ REPEAT = 5_760
 """Going back over more than 120 ms would be heard twice; silence takes its place."""
 ALIGN = 240
 QUIET = 0.001
-FALL = 0.25
-"""Time (s) in which the level falls to 37 %."""
 
 
 class AudioIntake:
@@ -62,8 +60,6 @@ class AudioIntake:
     ) -> None:
         """`delay` is how long after session time t the tick of t runs; `on_warning` is told, on the loop's thread, what
         stays broken."""
-        self.level = 0.0
-        """Loudness of what was pulled of late: RMS, 0 to 1, falling slowly."""
         self._timeline = timeline
         self._clock = clock
         self._loop = loop
@@ -233,7 +229,6 @@ class AudioIntake:
 
     def _measure(self, block: Samples | None, samples: int) -> None:
         self._loudness = 0.0 if block is None else float(np.sqrt(np.vdot(block, block) / block.size))
-        self.level = max(self._loudness, self.level * math.exp(-samples / (RATE * FALL)))
         self._activity.hear(block, samples)
 
 

@@ -98,7 +98,7 @@ async def test_a_tone_keeps_its_gain_and_its_time() -> None:
     gain = float(np.dot(heard[part], expected) / np.dot(expected, expected))
     assert abs(20 * np.log10(gain)) < 0.1
     assert 20 * np.log10(np.std(heard[part] - expected) / np.std(expected)) < -35
-    assert not listener.intake.speaking and 0.2 < listener.intake.level < 0.22
+    assert not listener.intake.speaking
     stats = listener.intake.stats()
     assert not any(stats[name] for name in ("late", "dropped", "concealed", "corrected", "jumps", "garbage"))
     await listener.intake.close()
