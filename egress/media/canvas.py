@@ -69,6 +69,13 @@ class Canvas:
         half = np.s_[:, box.y // 2 : (box.y + box.height) // 2, box.x // 2 : (box.x + box.width) // 2]
         return Region(luma[box.y : box.y + box.height, box.x : box.x + box.width], chroma[half])
 
+    def blend(self, places: Index, kept: Wide, added: Wide) -> None:
+        """Let pixels at `places` keep so much of 256 of what they are, and add a colour that is multiplied already."""
+        mixed = self.flat[places] * kept
+        mixed += added
+        mixed >>= 8
+        self.flat[places] = mixed
+
     def places(self, luma: Sequence[Index], chroma: Sequence[Index]) -> Index:
         """Where pixels lie in `flat`: luma at (rows, columns), then Cb and Cr, each at (rows, columns) of its plane."""
         asked = (luma, chroma, chroma)

@@ -27,7 +27,7 @@ class Edge:
         half = min(box.width, box.height) // 2 & ~1
         radius, border = min(radius, half), min(border, half)
         shape = _shape(box.width, box.height, radius, border)
-        self._flat = canvas.flat
+        self._canvas = canvas
         rows, columns = shape.luma_rows + box.y, shape.luma_columns + box.x
         half_rows, half_columns = shape.chroma_rows + box.y // 2, shape.chroma_columns + box.x // 2
         self._places: Index = canvas.places((rows, columns), (half_rows, half_columns))
@@ -49,19 +49,16 @@ class Edge:
     def sample(self, which: Index | None = None) -> None:
         """Take what shows through the corners from the canvas as it is now, all of it or some pixels only."""
         if which is None:
-            self._added = self._flat[self._places] * self._beneath + self._inked
+            self._added = self._canvas.flat[self._places] * self._beneath + self._inked
         else:
-            self._added[which] = self._flat[self._places[which]] * self._beneath[which] + self._inked[which]
+            self._added[which] = self._canvas.flat[self._places[which]] * self._beneath[which] + self._inked[which]
 
     def lay(self) -> None:
         """Cut the corners and draw the border, over a tile painted anew."""
         for view, value in self._bars:
             view[...] = value
         if len(self._places):
-            mixed = self._flat[self._places] * self._kept
-            mixed += self._added
-            mixed >>= 8
-            self._flat[self._places] = mixed
+            self._canvas.blend(self._places, self._kept, self._added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

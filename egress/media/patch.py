@@ -130,7 +130,7 @@ class _Sparse(Patch):
 
     def __init__(self, canvas: Canvas, part: Box, luma: Wide, kept: Wide, chroma: Wide, kept_chroma: Wide) -> None:
         seen, seen_chroma = (kept != 256).nonzero(), (kept_chroma != 256).nonzero()
-        self._flat = canvas.flat
+        self._canvas = canvas
         self._places: Index = canvas.places(
             (seen[0] + part.y, seen[1] + part.x), (seen_chroma[0] + part.y // 2, seen_chroma[1] + part.x // 2)
         )
@@ -139,7 +139,4 @@ class _Sparse(Patch):
         self._colour = np.concatenate([luma[seen], chroma[0][seen_chroma], chroma[1][seen_chroma]])
 
     def lay(self) -> None:
-        mixed = self._flat[self._places] * self._kept
-        mixed += self._colour
-        mixed >>= 8
-        self._flat[self._places] = mixed
+        self._canvas.blend(self._places, self._kept, self._colour)
