@@ -13,6 +13,7 @@ from egress.media.encoder import AudioEncoder, VideoEncoder
 from egress.media.floor import Floor
 from egress.media.mixer import Mixer
 from egress.media.scene import Cast, Scene
+from egress.media.speech import Speech
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError, Fault
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
@@ -23,9 +24,6 @@ log = logging.getLogger(__name__)
 PATIENCE: Nanos = SECOND // 4
 """How late a tick may be and still draw its picture: drawing is much faster than real time, so a short stall of the
 machine is caught up with, not shown."""
-
-SPEAKING_HOLD: Nanos = SECOND // 2
-"""How long a speaker stays marked after falling silent: pauses between words are not the end of speech."""
 
 AUDIO_ONLY_TICK = 50
 """Ticks per second of a programme without a picture: one Opus packet's worth of sound at a time."""
@@ -88,8 +86,7 @@ class Programme:
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
         self._lead = self._mixer.latency
         self._cast = Cast(on_warning)
-        self._spoke: dict[str, Nanos] = {}
-        self._floor = Floor()
+        self._speech = Speech()
         self._on_floor = on_floor
         self._on_pause = on_pause
         self._fading = False
@@ -226,7 +223,6 @@ class Programme:
         before = self._cast.scene
         self._cast.change(due)
         self._pause(before.paused, due.paused, at)
-        self._spoke = {peer: last for peer, last in self._spoke.items() if peer in due.peers}
         if self._compositor is not None and (due.tiles != before.tiles or due.style is not before.style):
             self._compositor.arrange(due.tiles, due.style)
 
@@ -246,14 +242,10 @@ class Programme:
             self._on_pause(after, at)
 
     def _speakers(self, at: Nanos) -> frozenset[str]:
-        speakers = self._cast.speakers()
-        floor = self._floor.after(at, speakers, self._cast.scene.peers)
-        changed = (floor.speaker, floor.recent) != (self._floor.speaker, self._floor.recent)
-        self._floor = floor
+        changed = self._speech.hear(at, self._cast.speakers(), self._cast.scene.peers)
         if changed and self._on_floor is not None:
-            self._on_floor(floor)
-        self._spoke |= dict.fromkeys(speakers, at)
-        return frozenset(peer for peer, last in self._spoke.items() if at - last < SPEAKING_HOLD)
+            self._on_floor(self._speech.floor)
+        return self._speech.marked(at)
 
     def _sound(self, at: Nanos) -> None:
         count = self._sample(self._ticks + 1) - self._sample(self._ticks)

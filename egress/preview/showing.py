@@ -9,10 +9,9 @@ import av
 
 from egress.layouts.base import Tile
 from egress.media.compositor import Compositor
-from egress.media.floor import Floor
-from egress.media.programme import SPEAKING_HOLD
 from egress.media.scene import Cast, Scene, Style
 from egress.media.scenery import scene_of
+from egress.media.speech import Speech
 from egress.model.direction import Direction
 from egress.model.look import CardDoc
 from egress.model.media import SECOND, Nanos
@@ -39,9 +38,8 @@ class Showing:
         self._cues: deque[Cue] = deque(rehearsal.cues)
         self._room = Room(rehearsal.script.room)
         self._direction = Direction.of(pipeline)
-        self._floor = Floor()
+        self._speech = Speech()
         self._scene = Scene()
-        self._spoke: dict[str, Nanos] = {}
         self._changed: Nanos = 0
         self._starting = True
         self._stopped = False
@@ -95,17 +93,9 @@ class Showing:
         self._rehearsal.speak(self._room)
         if changed:
             self._change(at)
-        if self._listen(at):
+        if self._speech.hear(at, self._cast.speakers(), self._scene.peers):
             self._change(at)
-        self._compositor.speaking([peer for peer, last in self._spoke.items() if at - last < SPEAKING_HOLD])
-
-    def _listen(self, at: Nanos) -> bool:
-        """Hear who speaks; whether that gives the floor to somebody else."""
-        speakers = self._cast.speakers()
-        before, self._floor = self._floor, self._floor.after(at, speakers, self._scene.peers)
-        self._spoke = {peer: last for peer, last in self._spoke.items() if peer in self._scene.peers}
-        self._spoke |= dict.fromkeys(speakers, at)
-        return (before.speaker, before.recent) != (self._floor.speaker, self._floor.recent)
+        self._compositor.speaking(self._speech.marked(at))
 
     def _change(self, at: Nanos) -> None:
         """Make the scene of the room as it is now."""
@@ -117,7 +107,7 @@ class Showing:
                 self._pipeline,
                 self._room,
                 self._direction,
-                self._floor,
+                self._speech.floor,
                 self._styled,
                 pictures=self._rehearsal.pictures,
                 before=before.tiles,

@@ -14,10 +14,11 @@ import pytest
 from egress.layouts.base import Box, Tile
 from egress.media.compositor import Compositor
 from egress.media.floor import Floor
-from egress.media.programme import PATIENCE, SPEAKING_HOLD, Programme, ProgrammeStats
+from egress.media.programme import PATIENCE, Programme, ProgrammeStats
 from egress.media.samples import Samples
 from egress.media.scene import Scene
 from egress.media.shelf import Picture
+from egress.media.speech import SPEAKING_HOLD
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError
 from egress.model.look import Fit
