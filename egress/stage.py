@@ -131,11 +131,12 @@ class Stage:
 
     async def close(self) -> None:
         """End every intake; what does not end in time is left behind, which is told."""
+        if self._portrayal is not None:
+            # First, for a picture that comes would give a hint anew.
+            await self._portrayal.close()
         for task in self._hints:
             task.cancel()
         await asyncio.gather(*self._hints, return_exceptions=True)
-        if self._portrayal is not None:
-            await self._portrayal.close()
         await self._intakes.close()
 
     def stats(self) -> dict[str, int]:

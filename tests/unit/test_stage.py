@@ -420,6 +420,29 @@ async def test_a_picture_stands_for_its_peer_once_it_is_there_and_holds_up_nothi
     await house.stage.close()
 
 
+async def test_a_picture_that_comes_while_the_stage_closes_leaves_nothing_behind() -> None:
+    gallery = Gallery()
+    house = House(gallery.get, tiles={"avatars": "pictures"})
+
+    async def want(track_id: str, size: Size | None) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gallery.open.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    await house.stage.take(PeerJoined(with_avatar(ANN, "https://a")))
+    await until(lambda: bool(gallery.asked))
+    await house.stage.take(PeerJoined(BOB))
+    await house.publish(BOB, "video")
+    house.room.want = want  # type: ignore[method-assign]
+    house.say(command="hide", peers=[BOB.id])
+    await asyncio.sleep(0)
+    await house.stage.close()
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "hints of sizes"] == []
+
+
 async def test_a_picture_that_cannot_be_had_is_told_once_with_whose_it_is() -> None:
     gallery = Gallery()
     gallery.open.set()
