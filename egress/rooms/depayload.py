@@ -200,29 +200,35 @@ class Vp8Assembler(VideoAssembler):
 
     def _take(self, payload: bytes) -> bool:
         pos = 1
-        first = payload[0]
+        picture: tuple[int, int] | None = None
+        tl0: int | None = None
+        base = False
         try:
-            if first & 0x80:
+            if payload[0] & 0x80:
                 bits = payload[1]
                 pos = 2
                 if bits & 0x80:
                     if payload[pos] & 0x80:
-                        self._picture = (((payload[pos] & 0x7F) << 8) | payload[pos + 1], 0x7FFF)
+                        picture = (((payload[pos] & 0x7F) << 8) | payload[pos + 1], 0x7FFF)
                         pos += 2
                     else:
-                        self._picture = (payload[pos], 0x7F)
+                        picture = (payload[pos], 0x7F)
                         pos += 1
                 if bits & 0x40:
-                    self._tl0 = payload[pos]
+                    tl0 = payload[pos]
                     pos += 1
                 if bits & 0x30:
                     # Base layer, or a layer switching point: it refers to the base layer only.
-                    self._base = bool(bits & 0x20) and (payload[pos] >> 6 == 0 or bool(payload[pos] & 0x20))
+                    base = bool(bits & 0x20) and (payload[pos] >> 6 == 0 or bool(payload[pos] & 0x20))
                     pos += 1
         except IndexError:
             return False
         if pos >= len(payload) or (not self._parts and not self._begins(payload)):
             return False
+        if not self._parts:
+            # All packets of a picture say the same, but for Janus, which numbers the pictures of simulcast layers anew
+            # and leaves out packets of less than six bytes: only the last ones can be so short.
+            self._picture, self._tl0, self._base = picture, tl0, base
         self._parts.append(payload[pos:])
         self._bytes += len(payload) - pos
         return True

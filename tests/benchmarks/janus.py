@@ -53,8 +53,9 @@ def in_plan(job: Recording, cast: Cast, seconds: float) -> float:
 
 def gaps(job: Recording, cast: Cast, watched: Watched) -> None:
     """The longest time without a new picture of each participant, and when it was."""
-    for who, sights in watched.sights.items():
-        times = [in_plan(job, cast, watched.time(sight.frame)) for sight in sights]
+    for who, sights in sorted(watched.sights.items()):
+        new = [sights[0], *(two for one, two in pairwise(sights) if two.counter != one.counter)]
+        times = [in_plan(job, cast, watched.time(sight.frame)) for sight in new]
         gap, since = max((two - one, one) for one, two in pairwise(times))
         print(f"participant {who}: {gap:.2f} s without pictures from second {since:.2f}")
 
@@ -122,6 +123,8 @@ async def nine() -> None:
         one = clips.video(person(0), layer(size, scale), 30, Codec.VP8)
         print(f"a layer of {one.size} has {sum(map(len, one.frames)) / LOOP_SECONDS / 1000:.0f} kB/s")
     print(f"Janus sent: {sent}")
+    intake = end["intake"]
+    print({name: intake[name] for name in ("frames", "decoded", "errors", "undecodable", "dropped", "late", "skipped")})
     network = end["network"]
     print({name: network[name] for name in ("layer_switches", "plis", "nacks", "lost", "recovered", "incomplete")})
     broken(report)

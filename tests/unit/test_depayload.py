@@ -104,6 +104,15 @@ def test_a_lost_frame_that_nothing_refers_to_is_no_gap(bench: Vp8) -> None:
     assert [u.gap for u in bench.units] == [False, False, True]
 
 
+def test_a_last_packet_too_short_to_be_numbered_anew_is_no_gap(bench: Vp8) -> None:
+    # Janus 1.1.2 gives the pictures of simulcast layers numbers of its own, but not packets of under six bytes.
+    bench.push(vp8(KEY, 11, tl0=3), 100)
+    bench.push(vp8(DELTA, 12, tl0=4), 200, marker=False)
+    bench.push(vp8(b"x", 23662, start=False), 200)
+    bench.push(vp8(DELTA, 13, tl0=5), 300)
+    assert [(unit.gap, unit.data[-1:]) for unit in bench.units] == [(False, b"y"), (False, b"x"), (False, b"a")]
+
+
 def test_padding_in_between_changes_nothing(bench: Vp8) -> None:
     bench.push(vp8(KEY), 100)
     bench.push(b"", 100)
