@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from egress.model import rules
-from egress.model.document import Document, parse
+from egress.model.document import parse
 from egress.model.look import LAYOUTS, LayoutDoc, Palette
 from egress.model.pipeline import Pipeline
 from egress.model.problems import Finding, Problem, path_text, refuse
@@ -30,7 +30,7 @@ def read(text: str | bytes, name: str) -> Pipeline:
     pipeline, problems = examine(document.data)
     problems = (*problems, *_swallowed(document.data))
     if pipeline is None or problems:
-        raise refuse(name, [_with_line(found, document) for found in problems])
+        raise refuse(name, [document.with_line(found) for found in problems])
     return pipeline
 
 
@@ -193,11 +193,3 @@ def _swallowed(data: Mapping[str, Any]) -> list[Problem]:
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
     return list(value.items()) if isinstance(value, dict) else []
-
-
-def _with_line(found: Problem, document: Document) -> Problem:
-    """The problem with the line of its field, or of the mapping the field is missing from."""
-    path = found.path
-    while path and path not in document.lines:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return Problem(found.path, f"{found.message} (line {document.lines.get(path, 1)})")

@@ -22,6 +22,13 @@ class Document:
     data: dict[str, Any]
     lines: Mapping[str, int]
 
+    def with_line(self, problem: Problem) -> Problem:
+        """The problem with the line of its field, or of the mapping the field is missing from."""
+        path = problem.path
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return Problem(problem.path, f"{problem.message} (line {self.lines.get(path, 1)})")
+
 
 def parse(text: str | bytes, name: str) -> Document:
     """Read one YAML (or JSON) mapping; raises RequestError with line and column. `name` is what messages call it."""

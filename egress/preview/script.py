@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from egress.model import control
@@ -28,6 +28,13 @@ LONGEST: Nanos = 3_600_000_000_000
 
 STARTED = datetime(2026, 1, 31, 17, 45, tzinfo=UTC)
 """When a previewed job begins unless its script says otherwise: the same command makes the same picture."""
+
+
+def _of_our_time(value: datetime) -> datetime:
+    if not 1970 <= value.year <= 2199:
+        raise ValueError(f"{value.year} must be a year from 1970 to 2199")
+    return value
+
 
 Who = Annotated[str, Field(min_length=1, max_length=100, description="Id of the peer: one word, chosen by join.")]
 _Name = Annotated[str, Field(min_length=1, max_length=300)]
@@ -94,7 +101,9 @@ STEPS: dict[str, type[_Step]] = {
 
 class _Head(Part):
     room: str = Field("preview", min_length=1, max_length=200, description="What the room is called.")
-    started: datetime = Field(STARTED, description="When the job began, for clocks and placeholders.")
+    started: Annotated[datetime, AfterValidator(_of_our_time)] = Field(
+        STARTED, description="When the job began, for clocks and placeholders."
+    )
     participants: int = Field(0, ge=0, le=MOST, description="Made-up people who are there from the beginning.")
 
 
@@ -154,7 +163,7 @@ def read(text: str | bytes, name: str, folder: Path = Path()) -> Script:
         if moment := _moment(index, step, document, problems):
             moments.append(moment)
     if problems or not isinstance(head, _Head):
-        raise refuse(name, [_with_line(problem, document) for problem in problems])
+        raise refuse(name, [document.with_line(problem) for problem in problems])
     moments.sort(key=lambda moment: moment.at)
     given = head.participants if "participants" in data else None
     started = head.started if head.started.tzinfo else head.started.replace(tzinfo=UTC)
@@ -240,11 +249,3 @@ def _message(detail: ErrorDetails, known: Sequence[str]) -> str:
     if kind.startswith(("datetime", "date")):
         return f"{shown(value)} must be a time like 2026-01-31T17:45:00Z"
     return detail["msg"].removeprefix("Value error, ")
-
-
-def _with_line(problem: Problem, document: Document) -> Problem:
-    """The problem with the line of its field, or of the mapping the field is missing from."""
-    path = problem.path
-    while path and path not in document.lines:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return Problem(problem.path, f"{problem.message} (line {document.lines.get(path, 1)})")

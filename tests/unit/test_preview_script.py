@@ -94,6 +94,8 @@ def test_a_wrong_step_is_named_with_its_line_and_the_fix(step, field, says):
         ("timeline: 7", "timeline", "list of steps"),
         ("participants: 99", "participants", "0 to 64"),
         ("started: soon", "started", "2026-01-31T17:45:00Z"),
+        ("started: 9999-12-31T23:59:59Z", "started", "1970 to 2199"),
+        ("started: 0001-01-01T00:00:00+05:00", "started", "1970 to 2199"),
         ("steps: []", "steps", "timeline"),
         ("room: ''", "room", "empty"),
     ],
