@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from egress.media.timeline import PeerClock
 from egress.model.clock import SessionClock, monotonic
 from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame, Nanos, Size
 from tests.unit.feeding import FedSource, Sender, luma, picture, video
+from tests.unit.waiting import until
 
 SIZE = Size(64, 48)
 TICK = SECOND // 30
@@ -55,12 +56,6 @@ def encoded(
     """Frame n is of brightness 40 + 5 n and was captured at begin + n / 30 s."""
     media = video([picture(size, min(235, 40 + 5 * n)) for n in range(count)], codec, keys)
     return [sender.frame(begin + n * TICK, codec, data, key) for n, (data, key) in enumerate(media)]
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():
-            await asyncio.sleep(0.005)
 
 
 def brightness(shown: Picture | None) -> int:

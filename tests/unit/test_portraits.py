@@ -30,6 +30,7 @@ from egress.portraits import (
     Portraits,
     picture_of,
 )
+from tests.unit.waiting import until
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -138,12 +139,6 @@ async def refusal(portraits: Portraits, url: str) -> str:
     with pytest.raises(PortraitError) as caught:
         await portraits.get(url)
     return caught.value.message
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -42,6 +42,7 @@ from egress.portrayal import Fetch
 from egress.rooms.base import RoomSession
 from egress.stage import Stage
 from tests.unit.feeding import FedSource, Sender, opus, picture, tone, video
+from tests.unit.waiting import until
 
 ANN, BOB = Peer("1", "ann"), Peer("2", "bob", "host")
 
@@ -117,12 +118,6 @@ class House:
 def track_of(peer: Peer, kind: str) -> Track:
     source = TrackSource.CAMERA if kind == "video" else TrackSource.MIC
     return Track(f"{peer.name}-{kind}", peer.id, cast(Any, kind), source)
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():
-            await asyncio.sleep(0.002)
 
 
 @pytest.fixture(autouse=True)
