@@ -343,6 +343,8 @@ class VideoRoom:
             self._out.append(output)
 
     def _started(self, message: Mapping[str, Any]) -> None:
-        self._subscription.started()
+        further = self._subscription.started()
         if (error := messages.error_of(message)) is not None:
             self._lose(f"Janus did not take our answer: {error[1]}")
+        elif further is not None:
+            self._request(further, None)

@@ -36,6 +36,7 @@ class Subscription:
         self._retry_at: Nanos = 0
         self._answered = False
         self._first = FirstOffer()
+        self._patient: frozenset[Line] = frozenset()
 
     def next(self, now: Nanos) -> Message | None:
         """The next request, without what a `join` needs beside its streams; None: nothing to do, or not yet."""
@@ -43,7 +44,7 @@ class Subscription:
             return None
         have = {(line.feed, line.stream) for line in self.lines}
         missing = [
-            {"feed": feed, "mid": mid, "substream": layer[0], "temporal": layer[1], "fallback": FALLBACK}
+            {"feed": feed, "mid": mid, "substream": layer[0], "temporal": layer[1]}
             for (feed, mid), layer in self.wanted.items()
             if (feed, mid) not in have
         ]
@@ -89,9 +90,14 @@ class Subscription:
         """The newest offer has been answered."""
         self._answered = True
 
-    def started(self) -> None:
-        """Janus has taken the answer."""
+    def started(self) -> Message | None:
+        """Janus has taken the answer; what to ask about new sections then: 1.1.2 takes `fallback` only afterwards."""
         self.negotiating = False
+        layered = frozenset(line for line in self.lines if line.simulcast)
+        fresh = sorted(line.mid for line in layered - self._patient)
+        self._patient = layered
+        streams = [{"mid": mid, "fallback": FALLBACK} for mid in fresh]
+        return {"request": "configure", "streams": streams} if streams else None
 
     def trickled(self, value: object) -> Offered | Candidate | None:
         """A candidate of the server, and what it makes possible."""

@@ -221,8 +221,8 @@ def test_the_first_subscription_is_one_join_that_begins_in_the_wanted_layer() ->
     body = server.sent[0]["body"]
     assert (body["request"], body["ptype"]) == ("join", "subscriber")
     assert body["streams"] == [
-        {"feed": 5, "mid": "a", "substream": 0, "temporal": 2, "fallback": 600_000},
-        {"feed": 6, "mid": "v", "substream": 1, "temporal": 2, "fallback": 600_000},
+        {"feed": 5, "mid": "a", "substream": 0, "temporal": 2},
+        {"feed": 6, "mid": "v", "substream": 1, "temporal": 2},
     ]
 
 
@@ -277,7 +277,7 @@ def test_who_comes_later_is_added_by_an_update_and_who_goes_is_taken_off_first()
     assert [message["body"]["request"] for message in server.sent] == ["start"], "one step at a time"
     server.answer({"videoroom": "event", "started": "ok"})
     update = server.sent[0]["body"]
-    assert update["subscribe"] == [{"feed": 7, "mid": "v", "substream": 1, "temporal": 2, "fallback": 600_000}]
+    assert update["subscribe"] == [{"feed": 7, "mid": "v", "substream": 1, "temporal": 2}]
 
 
 def test_an_offer_janus_makes_by_itself_is_answered_too() -> None:
@@ -456,3 +456,20 @@ def test_odd_and_endless_lists_are_read_as_far_as_they_make_sense() -> None:
     assert server.last.participants[0] == Participant(5, "", True, None)
     assert len(server.last.participants) < 260
     assert len(server.last.participants[-1].display) < 300
+
+
+def test_of_each_new_stream_in_layers_janus_is_asked_once_to_be_patient() -> None:
+    server = Server().entered(person(5)).success(SCOUT).answer(attached(stream("0", 5, "0")))
+    server.pop()
+    layered = stream("0", 5, "0", type="video", codec="vp8", simulcast={"substream": 1})
+    plain = stream("1", 6, "0", type="video", codec="vp8")
+    server.take(server.room.want({(5, "0"): (1, 2), (6, "0"): (1, 2)}, server.now))
+    server.answer(attached(layered, plain), sdp=SDP + HOST)
+    server.take(server.room.answered("v=0 answer", server.now))
+    server.answer({"videoroom": "event", "started": "ok"})
+    assert server.pop()["body"] == {"request": "configure", "streams": [{"mid": "0", "fallback": 600_000}]}
+    # Offered anew for somebody else's sake.
+    server.event(attached(layered, plain), sdp=SDP)
+    server.take(server.room.answered("v=0 answer", server.now))
+    server.answer({"videoroom": "event", "started": "ok"})
+    assert server.sent == []
