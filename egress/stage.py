@@ -196,7 +196,9 @@ class Stage:
                 fresh.append((at, scene))
             last = scene
         if fresh != self._shown[len(kept) :]:
-            self._programme.revise(fresh or [(begin, kept[-1][1])])
+            # What is on is said again, lest what was said for the next tick, and taken back, be seen until the fresh one.
+            again = [] if fresh and fresh[0][0] == begin else [(begin, kept[-1][1])]
+            self._programme.revise([*again, *fresh])
         self._shown = [*kept, *fresh]
 
     def _scenes(self, moment: _Moment, until: Nanos | None, before: tuple[Tile, ...]) -> list[tuple[Nanos, Scene]]:

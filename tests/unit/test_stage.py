@@ -288,6 +288,16 @@ async def test_an_operator_is_obeyed_at_the_next_tick_and_what_was_to_follow_sti
     await house.stage.close()
 
 
+async def test_what_is_taken_back_before_the_next_tick_is_never_shown_whatever_is_to_follow() -> None:
+    house = House()
+    house.scenes.position = 1
+    await house.stage.take(PeerJoined(ANN))
+    house.say(command="pause")
+    house.say(command="resume")
+    assert [scene.paused for _, scene in house.scenes.shown if scene.paused] == []
+    assert [tile.peer for tile in house.scenes.last.tiles] == [ANN.id]
+
+
 async def test_hidden_peers_are_heard_but_not_seen_and_nothing_of_them_is_wanted() -> None:
     house = House()
     for peer in (ANN, BOB):
