@@ -30,6 +30,9 @@ LANES = 3
 PATIENCE = 300.0
 """Seconds a store may do nothing but fail before delivering to it is given up; the file stays in the spool."""
 
+_RESTARTS = 3
+"""Times an upload the store has lost is begun anew before its file is left to the next recovery."""
+
 _SHORTEST, _LONGEST = 0.5, 15.0
 _MIB = 1 << 20
 
@@ -110,22 +113,7 @@ class S3Upload:
         resumed = bool(self._state.begun) and not self._inode
         if resumed and self._state.upload and (stored := self._tried(self._made_already)):
             return self._confirmed(stored)
-        while True:
-            try:
-                stored = self._delivered(replacing)
-                break
-            except S3Error as error:
-                # Whoever cleans up unfinished uploads, or a lost disk over there, took what we had sent.
-                if error.code not in ("NoSuchUpload", "InvalidPart", "InvalidPartOrder"):
-                    raise
-                if made := self._tried(self._made_already):
-                    stored = made
-                    break
-                if time.monotonic() - self._last_success > self._patience:
-                    raise
-                _log.warning("%s: the store has lost the upload; it begins anew", self._address)
-                self._restart()
-        return self._confirmed(stored)
+        return self._confirmed(self._whole(replacing))
 
     def lose(self) -> None:
         """Note that the store has lost the upload: the next part begins another."""
@@ -139,6 +127,20 @@ class S3Upload:
         elif self._state.begun:
             self._sweep()
         self.lose()
+
+    def _whole(self, replacing: bool) -> Stored:
+        for _ in range(_RESTARTS):
+            try:
+                return self._delivered(replacing)
+            except S3Error as error:
+                # Whoever cleans up unfinished uploads, or a lost disk over there, took what we had sent.
+                if error.code not in ("NoSuchUpload", "InvalidPart", "InvalidPartOrder"):
+                    raise
+                if made := self._tried(self._made_already):
+                    return made
+                _log.warning("%s: the store has lost the upload; it begins anew", self._address)
+                self._restart()
+        return self._delivered(replacing)
 
     def _delivered(self, replacing: bool) -> Stored:
         if not replacing:
@@ -279,6 +281,7 @@ class S3Upload:
         said = self._client.send(self._state.upload, number, data, sha256=digest if self._state.checked else None)
         if self._state.checked and not said.checked:
             # The store takes a checksum and does not say it has compared it: MD5 every store compares.
+            self._state.checked = False
             said = self._client.send(self._state.upload, number, data, sha256=None)
         with self._lock:
             self._state.sent[number] = SentPart(said.etag, digest.hex())

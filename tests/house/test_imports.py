@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each part may import, beside itself and the package's version."""
 
-WITHOUT_MEDIA = ("av", "numpy", "aiortc", "PIL", "ray")
+WITHOUT_MEDIA = ("av", "numpy", "aiortc", "PIL", "ray", "boto3")
 PURE: dict[str, tuple[str, ...]] = {
     "egress.serving": WITHOUT_MEDIA,
     "egress.web.app": WITHOUT_MEDIA,
