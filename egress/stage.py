@@ -196,7 +196,7 @@ class Stage:
                 fresh.append((at, scene))
             last = scene
         if fresh != self._shown[len(kept) :]:
-            # What is on is said again, lest what was said for the next tick, and taken back, be seen until the fresh one.
+            # What is on is said again, lest what was taken back before the next tick be seen until the fresh one.
             again = [] if fresh and fresh[0][0] == begin else [(begin, kept[-1][1])]
             self._programme.revise([*again, *fresh])
         self._shown = [*kept, *fresh]
