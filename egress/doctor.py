@@ -67,6 +67,7 @@ def examine(spool: Path) -> tuple[Finding, ...]:
         _protocols,
         _cores,
         _shipped,
+        _scripts,
         _programs,
     ):
         try:
@@ -242,9 +243,27 @@ def _protocols() -> Iterator[Finding]:
     yield _judge("protocols", bool(secure), found, "rtmps:// servers", again, State.ABSENT)
 
 
+def _scripts() -> Iterator[Finding]:
+    """Which names can be drawn: fonts of the commonest scripts are bundled, coloured emoji are too large for that."""
+    from egress.media import fonts
+
+    rarer = {"Ethiopic": "ሀ", "Khmer": "ក", "Lao": "ກ", "Burmese": "က", "Sinhala": "අ"}
+    drawn = [script for script, letter in rarer.items() if fonts.font_for(letter, "medium") is not None]
+    bundled = "Latin, Greek, Cyrillic, Arabic, Hebrew, Chinese, Japanese, Korean, Thai, eight of India and more"
+    fix = "apt-get install fonts-noto-core"
+    found = ", ".join((bundled, *drawn))
+    yield _judge("scripts", len(drawn) == len(rarer), found, "names in rarer scripts", fix, State.ABSENT)
+    emoji = fonts.emoji()
+    found = emoji.name if emoji else "no font: left out of names"
+    yield _judge(
+        "emoji", emoji is not None, found, "emoji in names", "apt-get install fonts-noto-color-emoji", State.ABSENT
+    )
+
+
 _PROGRAMS = (
     ("chromium", ("chromium", "chromium-browser", "google-chrome"), "tests with a real browser", "chromium"),
     ("ffmpeg", ("ffmpeg",), "tests that look at the outputs", "ffmpeg"),
+    ("janus", ("janus",), "tests with a real room server", "janus"),
     ("nginx", ("nginx", "/usr/sbin/nginx"), "tests with a real RTMP server", "nginx-light libnginx-mod-rtmp"),
 )
 

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "web": {"model", "serving"},
     "control": {"model"},
     "pipelines": {"model"},
-    "doctor": {"model", "pipelines"},
+    "doctor": {"model", "media", "pipelines"},
     "ordering": {"model", "pipelines"},
     "outlets": {"model", "sinks", "storage"},
     "intakes": {"model", "rooms", "media"},

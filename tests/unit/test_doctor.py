@@ -10,6 +10,7 @@ import pytest
 
 from egress import doctor
 from egress.doctor import Finding, State
+from egress.media import fonts
 
 
 def named(findings: tuple[Finding, ...], name: str) -> Finding:
@@ -50,6 +51,12 @@ def test_programs_that_are_not_there_are_absent_but_not_missing(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     chromium = named(doctor.examine(tmp_path), "chromium")
     assert (chromium.state, chromium.ok, chromium.fix) == (State.ABSENT, True, "apt-get install chromium")
+
+
+def test_emoji_are_absent_where_no_font_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "emoji", lambda: None)
+    emoji = named(doctor.examine(tmp_path), "emoji")
+    assert (emoji.state, emoji.fix) == (State.ABSENT, "apt-get install fonts-noto-color-emoji")
 
 
 def test_a_look_that_fails_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
