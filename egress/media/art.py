@@ -31,6 +31,9 @@ from egress.model.media import Size
 _SAFE: Final = 0.05
 """Of the canvas's width left free beside a lower third (EBU R 95: graphics keep 5 % from the edges)."""
 
+_NAMES: Final = 0.13
+"""Of the canvas's height that the name of a tile as large as the canvas takes, with the room around it."""
+
 _Still = ImageOverlay | TitleOverlay | WatermarkOverlay | LowerThirdOverlay
 _Placed = tuple[Image.Image, Place, int, int]
 """A picture, where it goes, and how far from the edges, across and down."""
@@ -121,7 +124,8 @@ def _drawn(doc: _Still, canvas: Size, palette: Palette) -> _Placed | None:
     elif isinstance(doc, TitleOverlay):
         image, place = captions.title_bar(doc.text, canvas, palette), doc.place
     elif isinstance(doc, LowerThirdOverlay):
-        across, down = round(canvas.width * _SAFE), captions.bar_height(canvas) + 2 * _edge(canvas)
+        across = round(canvas.width * _SAFE)
+        down = max(captions.bar_height(canvas) + 2 * _edge(canvas), round(canvas.height * _NAMES))
         share = 0.6 if canvas.width > canvas.height else 1
         widest = min(canvas.width - 2 * across, round(canvas.width * share))
         image = captions.lower_third(doc, canvas, palette, widest)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from egress.media.planes import Plane, yuv
+from egress.media.planes import Plane, ycc
 
 _Wide = npt.NDArray[np.uint16]
+
+_BAND = 32
+"""Rows converted at once, an even number, and few enough for a processor's cache: a third of the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +30,21 @@ class Overlay:
     @classmethod
     def of(cls, rgba: npt.NDArray[np.uint8]) -> Overlay:
         """From (height, width, 4) gamma-coded RGBA with straight alpha, into BT.709 limited range."""
-        alpha = np.round(rgba[..., 3:].astype(np.float32) * np.float32(256 / 255))
-        premultiplied = yuv(rgba[..., :3].astype(np.float32)) * alpha
-        layers = [_layer(premultiplied[..., 0], alpha[..., 0])]
-        layers += [_layer(_halved(premultiplied[..., k]), _halved(alpha[..., 0])) for k in (1, 2)]
-        return cls(rgba.shape[1], rgba.shape[0], tuple(layers))
+        height, width, _ = rgba.shape
+        luma, blue, red = layers = tuple(
+            (np.empty((height // by, width // by), np.uint16), np.empty((height // by, width // by), np.uint16))
+            for by in (1, 2, 2)
+        )
+        for top in range(0, height, _BAND):
+            band = np.moveaxis(rgba[top : top + _BAND], -1, 0).astype(np.float32)
+            alpha = np.round(band[3] * np.float32(256 / 255))
+            y, cb, cr = (plane * alpha for plane in ycc(band[0], band[1], band[2]))
+            rows, half = slice(top, top + _BAND), slice(top // 2, (top + _BAND) // 2)
+            luma[0][rows], luma[1][rows] = _layer(y, alpha)
+            left = _halved(alpha)
+            blue[0][half], blue[1][half] = _layer(_halved(cb), left)
+            red[0][half], red[1][half] = _layer(_halved(cr), left)
+        return cls(width, height, layers)
 
     def blend(self, views: Sequence[Plane]) -> None:
         """Lay it over views (Y, U, V) of its own size."""
@@ -55,6 +68,5 @@ def _layer(colour: npt.NDArray[np.float32], alpha: npt.NDArray[np.float32]) -> t
 
 
 def _halved(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    height, width = plane.shape
-    mean: npt.NDArray[np.float32] = plane.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
-    return mean
+    pairs: npt.NDArray[np.float32] = plane[::2, ::2] + plane[::2, 1::2] + plane[1::2, ::2] + plane[1::2, 1::2]
+    return pairs * np.float32(0.25)

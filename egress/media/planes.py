@@ -12,6 +12,7 @@ import numpy.typing as npt
 from egress.model.media import Size
 
 Plane = npt.NDArray[np.uint8]
+Float = npt.NDArray[np.float32]
 Colour = tuple[int, int, int]
 """Y, Cb, Cr."""
 
@@ -47,19 +48,17 @@ def tag(frame: av.VideoFrame) -> None:
     frame.colorspace = frame.color_primaries = frame.color_trc = BT709
 
 
-def yuv(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """BT.709 limited-range Y, Cb, Cr (last axis) of gamma-coded R, G, B in 0..255 (last axis)."""
-    red, green, blue = (rgb[..., k] / np.float32(255) for k in range(3))
+def ycc(red: Float, green: Float, blue: Float) -> tuple[Float, Float, Float]:
+    """BT.709 limited-range Y, Cb, Cr of gamma-coded R, G, B in 0..255, each plane by itself."""
     luma = _KR * red + (1 - _KR - _KB) * green + _KB * blue
     blue_difference = (blue - luma) / (2 * (1 - _KB))
     red_difference = (red - luma) / (2 * (1 - _KR))
-    coded = (16 + 219 * luma, 128 + 224 * blue_difference, 128 + 224 * red_difference)
-    return np.stack(coded, axis=-1).astype(np.float32)
+    return 16 + luma * (219 / 255), 128 + blue_difference * (224 / 255), 128 + red_difference * (224 / 255)
 
 
 @lru_cache(maxsize=64)
 def colour(text: str) -> Colour:
     """Y, Cb, Cr of '#rrggbb'."""
-    rgb = np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)], np.float32)
-    y, u, v = (round(float(value)) for value in yuv(rgb))
+    red, green, blue = (np.array(int(text[k : k + 2], 16), np.float32) for k in (1, 3, 5))
+    y, u, v = (round(float(value)) for value in ycc(red, green, blue))
     return y, u, v

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from egress.media.overlay import Overlay, crop
-from egress.media.planes import Plane, planes, tag, yuv
+from egress.media.planes import Plane, planes, tag, ycc
 from egress.model.media import Size
 
 RGB = tuple[int, int, int]
@@ -230,10 +230,10 @@ class _Drawing:
 
 def picture_planes(rgb: npt.NDArray[np.float32]) -> tuple[Plane, ...]:
     """Y, U and V at 4:2:0 of (height, width, 3) gamma-coded RGB in 0..255."""
-    coded = yuv(rgb)
-    height, width = coded.shape[:2]
-    chroma = (coded[..., k].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)) for k in (1, 2))
-    return tuple(np.round(plane).astype(np.uint8) for plane in (coded[..., 0], *chroma))
+    luma, *differences = ycc(rgb[..., 0], rgb[..., 1], rgb[..., 2])
+    height, width = luma.shape
+    chroma = (plane.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)) for plane in differences)
+    return tuple(np.round(plane).astype(np.uint8) for plane in (luma, *chroma))
 
 
 def _lay(canvas: tuple[Plane, ...], body: Overlay, x: int, y: int) -> None:

@@ -17,7 +17,7 @@ FEW = 12
 MEAN, WORST = 0.95, 14.0
 """Limits in CIE76 colour differences, of which one can just be seen side by side."""
 
-_COMMON = 208
+_COMMON = 176
 
 _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 _WHITE = np.array([0.9505, 1.0, 1.089])
