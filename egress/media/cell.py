@@ -87,8 +87,10 @@ class Cell:
     def _dress(self, style: Style) -> None:
         box, doc, palette = self.tile.box, style.tiles, self._palette
         loud = max(doc.border, 2, (box.height // 90) & ~1)
-        self._quiet = Edge(self._canvas, box, doc.radius, doc.border, colour(palette.border))
-        self._loud = Edge(self._canvas, box, doc.radius, loud, colour(palette.speaking))
+        # A shared screen is not to be nibbled at: its corners are square, and its sharer's voice is marked elsewhere.
+        screen, radius = self.tile.screen, 0 if self.tile.screen else doc.radius
+        self._quiet = Edge(self._canvas, box, radius, doc.border, colour(palette.border))
+        self._loud = self._quiet if screen else Edge(self._canvas, box, radius, loud, colour(palette.speaking))
         for edge in self.edges:
             edge.sample()
         name = self._named(style, self.tile.label, loud)

@@ -233,3 +233,13 @@ def test_a_crowd_fits_any_canvas(canvas: Size) -> None:
     compositor.arrange(grid(View(room), canvas, LayoutDoc()), LABELLED)
     frame = compositor.draw(lambda _: None, 0)
     assert (frame.width, frame.height) == (canvas.width, canvas.height)
+
+
+def test_nothing_of_a_shared_screen_is_covered_by_corners_or_by_who_speaks() -> None:
+    compositor = Compositor(CANVAS)
+    box = Box(0, 0, 640, 360)
+    screen = replace(tile(box, "a", "ada", fit="contain"), screen=True)
+    compositor.arrange([screen], replace(PLAIN, tiles=TilesDoc(labels=False, radius=24, transition=0)))
+    compositor.speaking({"ada"})
+    shots = {"a": noise(640, 360)}
+    assert same(inside(drawn(compositor, shots), box), copied(shots["a"].frame))
