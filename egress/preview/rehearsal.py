@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from egress.media.avatar import PortraitError, picture_of
 from egress.media.scene import PictureSource, Portrait
 from egress.model.control import Command, Stop
 from egress.model.direction import Direction
@@ -41,9 +38,6 @@ CAMERA, MIC, SCREEN = TrackSource.CAMERA, TrackSource.MIC, TrackSource.SCREEN
 
 Obey = Callable[[Command, Direction, Room], Direction]
 """The direction once a command is obeyed; raises RequestError."""
-
-LARGEST_AVATAR = 20_000_000
-"""Pixels an avatar file may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +108,9 @@ class Rehearsal:
         self._check(moment, step)
         if isinstance(step, Join) and step.avatar is not None:
             try:
-                self.portraits[step.who] = _portrait(self.script.folder / step.avatar)
-            except (OSError, ValueError, Image.DecompressionBombError) as error:
-                why = getattr(error, "strerror", None) or "is no picture that can be read"
+                self.portraits[step.who] = picture_of((self.script.folder / step.avatar).read_bytes())
+            except (OSError, PortraitError) as error:
+                why = error.message if isinstance(error, PortraitError) else error.strerror or "cannot be read"
                 problem = f"{shown(step.avatar)}: {why}; name a PNG, JPEG or WebP file beside the script"
                 raise self.script.refuse(moment, [("avatar", problem)]) from None
         return self._happened(moment.at, self._steps(step))
@@ -198,11 +192,3 @@ class Rehearsal:
 
 def _within(who: str, those: Callable[[], set[str]]) -> bool:
     return who in those()
-
-
-def _portrait(path: Path) -> Portrait:
-    """The picture in a file; raises OSError or ValueError when it cannot be read."""
-    with Image.open(path) as image:
-        if image.width * image.height > LARGEST_AVATAR:
-            raise ValueError("too large")
-        return np.asarray(image.convert("RGBA"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar
@@ -17,6 +17,7 @@ from egress.model.media import MILLISECOND, SECOND, MediaSource, Nanos, Size
 from egress.model.room import ConnectionLost, ConnectionRestored, RoomClosed, RoomEvent, RoomWarning, TrackUnpublished
 from egress.rooms import janus_news as news
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
+from egress.rooms.events import Events
 from egress.rooms.janus_layers import Layers, begin_at, guess
 from egress.rooms.janus_people import People
 from egress.rooms.janus_protocol import VideoRoom
@@ -34,7 +35,6 @@ _MISSED: Nanos = SECOND
 """Without its server, and without media, for so long the room is lost."""
 _UNLED: Nanos = 8 * SECOND
 """With media still coming, the server may be away for so long; Janus keeps a session for about as long."""
-_MOST_WAITING = 1024
 _REORDER = 300 * MILLISECOND
 _GOODBYE = 0.5
 
@@ -73,8 +73,7 @@ class JanusSession(RoomSession):
         self._reception: Reception | None = None
         self._past: Counter[str] = Counter()
         self._reconnects = 0
-        self._events: deque[RoomEvent] = deque()
-        self._waiting = asyncio.Event()
+        self._events = Events()
         self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,16 +112,9 @@ class JanusSession(RoomSession):
             self._entered.exception()
         self._close(reason)
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """What happens in the room, ending with RoomClosed; for one listener."""
-        while True:
-            await self._waiting.wait()
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if isinstance(event, RoomClosed):
-                    return
-            self._waiting.clear()
+        return self._events.follow()
 
     def source(self, track_id: str) -> MediaSource:
         """The media of a published track; raises KeyError when it is not published."""
@@ -329,18 +321,16 @@ class JanusSession(RoomSession):
     def _close(self, reason: str) -> None:
         if not self._closed:
             self._closed = True
-            self._events.append(RoomClosed(reason))
-            self._waiting.set()
+            self._events.put(RoomClosed(reason))
 
     def _tell(self, *events: RoomEvent) -> None:
         for event in events:
-            if len(self._events) >= _MOST_WAITING:
+            if self._events.full:
                 if isinstance(event, TrackUnpublished | RoomWarning):
                     continue
                 self._close("nobody takes the room's events")
                 return
-            self._events.append(event)
-            self._waiting.set()
+            self._events.put(event)
 
 
 def _answers(message: object, request: news.Message) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar
@@ -26,11 +26,11 @@ from egress.model.room import (
     TrackUnpublished,
 )
 from egress.rooms.base import Identity, MediaSource, RoomConnector, RoomSession, RoomURL
+from egress.rooms.events import Events
 from egress.rooms.publication import Names, Publication
 from egress.rooms.whip import RoomFull, Visitor, WhipApp, WhipServer
 
 MOST_PUBLISHERS = 64
-_MOST_WAITING = 1024
 _WATCH_EVERY = 0.05
 _CONNECT_TIMEOUT = 15 * SECOND
 _REORDER = 300 * MILLISECOND
@@ -80,7 +80,7 @@ def _number(options: Mapping[str, str], key: str, default: int) -> int:
 class LocalSession(RoomSession):
     """One open local room; owns the publishers' connections.
 
-    Events wait in one queue. It is bounded by letting nobody in, and holding back mutes, while _MOST_WAITING wait;
+    Events wait in one queue. It is bounded by letting nobody in, and holding back mutes, while it is full;
     what those already inside can still cause is bounded by their number.
     """
 
@@ -95,8 +95,7 @@ class LocalSession(RoomSession):
         self._past: Counter[str] = Counter()
         self._leaving: set[asyncio.Task[None]] = set()
         self._peers: dict[str, Peer] = {}
-        self._events: deque[RoomEvent] = deque()
-        self._waiting = asyncio.Event()
+        self._events = Events()
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -119,16 +118,9 @@ class LocalSession(RoomSession):
             await asyncio.wait(self._leaving, timeout=3)
         self._tell(RoomClosed(reason))
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """What happens in the room, ending with RoomClosed; for one listener."""
-        while True:
-            await self._waiting.wait()
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if isinstance(event, RoomClosed):
-                    return
-            self._waiting.clear()
+        return self._events.follow()
 
     def source(self, track_id: str) -> MediaSource:
         """The media of a published track; raises KeyError when it is not published."""
@@ -156,7 +148,7 @@ class LocalSession(RoomSession):
         """Answer an offer; the peer joins once its media can flow. Raises RequestError or RoomFull."""
         if self._closed:
             raise RoomFull(f"room {self.name!r} is closing")
-        if len(self._publications) >= self._most or len(self._events) >= _MOST_WAITING:
+        if len(self._publications) >= self._most or self._events.full:
             self.turned_away += 1
             raise RoomFull(f"room {self.name!r} is full: {len(self._publications)} publish already")
         peer, source = self._names.identify(visitor, self._taken())
@@ -234,7 +226,7 @@ class LocalSession(RoomSession):
 
     def _give_up(self, publication: Publication, why: str) -> None:
         """Take out a publication whose connection is no good; one that never had any is worth a warning."""
-        if not publication.joined and len(self._events) < _MOST_WAITING:
+        if not publication.joined and not self._events.full:
             self._tell(RoomWarning(f"{publication.peer.name} could not publish: {why}"))
         self._forget(publication, why)
 
@@ -270,10 +262,9 @@ class LocalSession(RoomSession):
                 self._tell(TrackUnpublished(live.track.id, "its sender ended it"))
                 continue
             muted = live.silent(now, publication)
-            if muted != live.muted and len(self._events) < _MOST_WAITING:
+            if muted != live.muted and not self._events.full:
                 live.muted = muted
                 self._tell(TrackMuted(live.track.id, muted))
 
     def _tell(self, event: RoomEvent) -> None:
-        self._events.append(event)
-        self._waiting.set()
+        self._events.put(event)

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "outlets": {"model", "sinks", "storage"},
     "intakes": {"model", "rooms", "media"},
     "portrayal": {"model", "media"},
-    "portraits": {"model"},
+    "portraits": {"model", "media"},
     "stage": {"model", "rooms", "layouts", "media", "intakes", "portrayal"},
     "desk": {"model", "stage"},
     "chronicle": {"model", "sinks", "storage", "stage", "outlets"},

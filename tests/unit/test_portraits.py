@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from egress import portraits as module
+from egress.media.avatar import SIDE, Picture, PortraitError, picture_of
 from egress.model.internet import Address, anywhere, public
 from egress.model.media import MILLISECOND, SECOND, Nanos
 from egress.portraits import (
@@ -24,11 +25,7 @@ from egress.portraits import (
     KEPT,
     MAX_BYTES,
     MAX_REDIRECTS,
-    SIDE,
-    Picture,
-    PortraitError,
     Portraits,
-    picture_of,
 )
 from tests.unit.waiting import until
 

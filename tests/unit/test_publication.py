@@ -210,8 +210,8 @@ async def _arrive(session: LocalSession, **said: str) -> Publication:
 
 
 def _told(session: LocalSession) -> list[RoomEvent]:
-    told = list(session._events)
-    session._events.clear()
+    told = list(session._events._events)
+    session._events._events.clear()
     return told
 
 
