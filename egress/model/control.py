@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from egress.model import wording
 from egress.model.errors import RequestError
 from egress.model.look import AnyLayout, AnyOverlay, AnyTheme, Document, TilesDoc
 from egress.model.problems import Problem, did_you_mean, one_of, path_text, refuse, shown
@@ -21,6 +22,8 @@ _Peers = Annotated[
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     Field(min_length=1, max_length=49, description="Ids or names of peers."),
 ]
+_PARTS = ("layout", "theme", "tiles", "overlays")
+"""Fields that are the pipeline's of the same name: what is wrong with them is told in the same words."""
 _Layout = Annotated[AnyLayout, BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value)]
 
 
@@ -223,21 +226,20 @@ def _refuse(field: str, message: str) -> RequestError:
 
 
 def _problem(made: type[Command], detail: ErrorDetails) -> Problem:
-    location = _location(detail["loc"])
-    path, kind, value = path_text(location), detail["type"], detail.get("input")
-    if kind == "missing":
-        about = made.model_fields[str(location[0])].description if len(location) == 1 else None
+    first, *rest = detail["loc"]
+    top = detail["type"] == "missing" and not rest
+    if first in _PARTS and not top:
+        return wording.problem(detail)
+    if first == "overlay" and made is SetOverlay and not top:
+        found = wording.problem({**detail, "loc": ("overlays", 0, *rest)})
+        return Problem(found.path.replace("overlays[0]", "overlay", 1), found.message)
+    path, value = path_text(detail["loc"]), detail.get("input")
+    if top:
+        about = made.model_fields[path].description
         return Problem(path, f"is required: {about}" if about else "is required")
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         known = tuple(made.model_fields)
-        guess = f"{did_you_mean(path, known)}; known: {one_of(known)}"
-        return Problem(path, f"unknown key{guess}" if len(location) == 1 else "unknown key; remove it")
+        return Problem(path, f"unknown key{did_you_mean(path, known)}; known: {one_of(known)}")
     text = detail["msg"].removeprefix("Value error, ")
     _, should, rule = text.partition(" should ")
     return Problem(path, f"{shown(value)} should {rule}" if should else text)
-
-
-def _location(found: Sequence[str | int]) -> tuple[str | int, ...]:
-    """Where the field is in the command: pydantic's location without the tags of layouts and overlays."""
-    tag = {"layout": 1, "overlay": 1, "overlays": 2}.get(str(found[0]), len(found)) if found else 0
-    return tuple(step for number, step in enumerate(found) if number != tag or number == len(found) - 1)
