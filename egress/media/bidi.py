@@ -10,7 +10,12 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-_OPENING: Final = dict(zip("([{⟨〈《「『【〔（［｛", ")]}⟩〉》」』】〕）］｝", strict=True))
+_PAIRS: Final = (
+    "()[]{}༺༻༼༽᚛᚜⁅⁆⁽⁾₍₎⌈⌉⌊⌋❨❩❪❫❬❭❮❯❰❱❲❳❴❵⟅⟆⟦⟧⟨⟩⟪⟫⟬⟭⟮⟯⦃⦄⦅⦆⦇⦈⦉⦊⦋⦌⦍⦐⦏⦎⦑⦒⦓⦔⦕⦖⦗⦘⧘⧙⧚⧛⧼⧽"
+    "⸢⸣⸤⸥⸦⸧⸨⸩〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝｟｠｢｣"
+)
+"""BidiBrackets.txt: every opening bracket with the closing one after it."""
+_OPENING: Final = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
 _NEUTRAL: Final = frozenset({"B", "S", "WS", "ON"})
 _STRONG: Final = {"L": "L", "R": "R", "EN": "R", "AN": "R"}
 
@@ -23,7 +28,7 @@ def base_level(text: str) -> int:
 
 def levels(text: str, base: int) -> list[int]:
     """The embedding level of every character: even runs left to right, odd right to left."""
-    kinds = [unicodedata.bidirectional(c) or "L" for c in text]
+    kinds = [unicodedata.bidirectional(c) or _newer(c) for c in text]
     outer = "R" if base else "L"
     original = list(kinds)
     _weak(kinds, outer)
@@ -50,6 +55,11 @@ def visual(of_runs: list[int]) -> list[int]:
             order[k:end] = reversed(order[k:end])
             k = max(end, k + 1)
     return order
+
+
+def _newer(character: str) -> str:
+    """The direction of what Python's table does not know yet: in the emoji's blocks none, elsewhere rightwards."""
+    return "ON" if "\U0001f000" <= character <= "\U0001faff" else "L"
 
 
 def _weak(kinds: list[str], outer: str) -> None:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 import regex
@@ -19,12 +20,15 @@ _LONGEST: Final = 300
 _MOST_MARKS: Final = 4
 """Marks on one letter; more of them are a tower that reaches into other people's pictures."""
 
-_JOINER, _NON_JOINER = "\u200d", "\u200c"
+_JOINER, _NON_JOINER, _AS_EMOJI = "\u200d", "\u200c", "\ufe0f"
+_JOINERS: Final = regex.compile("([\u200c\u200d])[\u200c\u200d]+")
 _CLUSTER: Final = regex.compile(r"\X")
 _PICTORIAL: Final = regex.compile(
     r"\p{Emoji_Presentation}|\p{Emoji}\ufe0f|\p{Emoji_Modifier}|\p{RI}|[0-9#*]\ufe0f?\u20e3"
 )
 _EMOJI_BASE: Final = regex.compile(r"\p{Extended_Pictographic}|\p{RI}|[0-9#*]\ufe0f?\u20e3")
+_UNSEEN: Final = regex.compile(r"\p{C}|\p{Default_Ignorable_Code_Point}")
+"""By this library's table and not Python's, which is older: to that one, this year's emoji are unassigned."""
 _CLOSE: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 """Scripts between whose letters a line may be broken."""
 
@@ -62,13 +66,23 @@ def clusters(text: str) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def clean(text: str) -> str:
-    """One line of what can be seen: without control and formatting characters, emoji and symbols no font has.
+    """One line of what can be seen: without control and formatting characters, emoji, symbols and marks no font has.
 
-    Letters without a glyph stay, as boxes: they still say that there is a name, and how long it is.
+    Emoji that are signs of text too (as a heart is) stay as such where there is no font of emoji. Letters without a
+    glyph stay, as boxes: they still say that there is a name, and how long it is.
     """
     plain = unicodedata.normalize("NFC", " ".join(text[: 8 * _LONGEST].split()))
-    kept = "".join(_kept(cluster) for cluster in clusters("".join(c for c in plain if _visible(c))))
-    return " ".join(kept.split())[:_LONGEST]
+    visible = _JOINERS.sub(r"\1", "".join(c for c in plain if _visible(c)))
+    kept = "".join(_kept(cluster) for cluster in clusters(visible))
+    return _cut(" ".join(kept.split()))
+
+
+def _cut(text: str) -> str:
+    """As many whole letters as the longest text may have characters."""
+    if len(text) <= _LONGEST:
+        return text
+    ends = accumulate(len(cluster) for cluster in clusters(text))
+    return text[: max((end for end in ends if end <= _LONGEST), default=0)].rstrip()
 
 
 def line(text: str, size: float, widest: float | None = None, weight: Weight = "medium") -> Line | None:
@@ -119,28 +133,38 @@ def _may_break(letters: list[str], at: int) -> bool:
 
 
 def _visible(character: str) -> bool:
-    if character in {_JOINER, _NON_JOINER}:
-        return True
-    return unicodedata.category(character)[0] != "C" or "\U000e0020" <= character <= "\U000e007f"
+    return not _UNSEEN.match(character) or _chooses(character) or character in {_JOINER, _NON_JOINER}
+
+
+def _chooses(character: str) -> bool:
+    """Whether it has no shape of its own but chooses one: a variation selector, or a tag of a flag."""
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0020" <= character <= "\U000e007f"
 
 
 def _kept(cluster: str) -> str:
     """What is drawn of one cluster."""
-    if _EMOJI_BASE.match(cluster) and (_PICTORIAL.search(cluster) or font_for(cluster[0], "medium") is None):
+    base = cluster[0]
+    if _EMOJI_BASE.match(cluster) and (_PICTORIAL.search(cluster) or font_for(base, "medium") is None):
         font = emoji()
-        return cluster if font is not None and font.has(cluster[0]) else ""
-    cluster = "".join(c for c in cluster if not "\ufe00" <= c <= "\ufe0f" and not "\U000e0020" <= c <= "\U000e007f")
+        if font is not None and font.has(base):
+            return "".join(c for c in cluster if font.has(c) or _chooses(c) or c == _JOINER)
+        if _PICTORIAL.match(base) or cluster != base + _AS_EMOJI:
+            return ""
+    cluster = "".join(c for c in cluster if not _chooses(c))
     if not cluster.strip(_JOINER + _NON_JOINER):
         return ""
-    first = unicodedata.category(cluster[0])[0]
-    if first == "M" or (first == "S" and font_for(cluster[0], "medium") is None):
+    first, font = unicodedata.category(base)[0], font_for(base, "medium")
+    if first == "M" or (first == "S" and font is None):
         return ""
     marks = 0
     kept = []
     for character in cluster:
-        marks += unicodedata.category(character) in {"Mn", "Me"}
-        if marks <= _MOST_MARKS:
-            kept.append(character)
+        if unicodedata.category(character) in {"Mn", "Me"}:
+            marks += 1
+            # A box upon a letter would hide it.
+            if marks > _MOST_MARKS or (font is not None and not font.has(character)):
+                continue
+        kept.append(character)
     return "".join(kept)
 
 
