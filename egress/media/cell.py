@@ -20,6 +20,8 @@ from egress.media.scene import Style
 from egress.model.media import Size
 
 _LEAST_LABELLED: Final = Size(64, 40)
+_LARGEST_LABEL: Final = 44
+"""Height of a label in pixels at 720 lines; larger canvases have larger ones, as they are not watched from nearer."""
 
 
 class Shown(Protocol):
@@ -103,7 +105,9 @@ class Cell:
         tile, box = self.tile, self.tile.box
         if not tile.peer or box.width < _LEAST_LABELLED.width or box.height < _LEAST_LABELLED.height:
             return []
-        height = min(44, max(18, round(box.height * 0.085))) & ~1
+        canvas = self._canvas.size
+        most = max(_LARGEST_LABEL, min(canvas.width, canvas.height) * _LARGEST_LABEL // 720)
+        height = min(most, max(18, round(box.height * 0.085))) & ~1
         radius = min(style.tiles.radius, box.width // 2, box.height // 2)
         inset = max(height // 3, border + 2, radius * 3 // 10 + border) & ~1
         overlay = name_label(
@@ -128,7 +132,7 @@ class Cell:
             diameter = round(min(width, height) * 0.42)
             overlay = portrait(tile.label, tile.peer, diameter, accent=style.accents.get(tile.role), image=image)
         else:
-            overlay = caption(tile.label, max(8, height // 7), width, self._palette)
+            overlay = caption(tile.label, max(8, min(width, height) // 7), width, self._palette)
         if overlay is None:
             return []
         return self._placed(overlay, _even_half(width - overlay.width), _even_half(height - overlay.height))

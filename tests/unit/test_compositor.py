@@ -243,3 +243,31 @@ def test_nothing_of_a_shared_screen_is_covered_by_corners_or_by_who_speaks() -> 
     compositor.speaking({"ada"})
     shots = {"a": noise(640, 360)}
     assert same(inside(drawn(compositor, shots), box), copied(shots["a"].frame))
+
+
+def lit(arrays: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
+    """Width and height of what stands out from the surface, in pixels."""
+    rows, columns = np.nonzero(np.abs(arrays[0].astype(int) - int(arrays[0][2, 2])) > 24)
+    return int(np.ptp(columns)), int(np.ptp(rows))
+
+
+def test_how_many_more_there_are_is_said_in_full_on_a_narrow_tall_tile() -> None:
+    sizes = {}
+    for box in (Box(0, 0, 320, 720), Box(0, 0, 320, 320)):
+        compositor = Compositor(CANVAS)
+        compositor.arrange((tile(box, None, peer="", label="+12 more"),), PLAIN)
+        sizes[box] = lit(inside(drawn(compositor, {}), box))
+    narrow, square = sizes.values()
+    assert narrow == square and narrow[0] > 100, "neither cut off nor larger than its width allows"
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_names_are_as_large_a_part_of_every_canvas(times: int) -> None:
+    heights = []
+    for canvas in (CANVAS, Size(CANVAS.width * times, CANVAS.height * times)):
+        compositor = Compositor(canvas)
+        whole = Box(0, 0, canvas.width, canvas.height)
+        compositor.arrange((tile(whole, None),), LABELLED)
+        corner = Box(0, canvas.height * 7 // 8, canvas.width // 4, canvas.height // 8)
+        heights.append(lit(inside(drawn(compositor, {}), corner))[1])
+    assert heights[1] == pytest.approx(times * heights[0], rel=0.1)
