@@ -16,6 +16,9 @@ LIMIT = 2000
 """Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
 
 _MERGE: Nanos = 10 * SECOND
+_MERGE_ASKED: Nanos = SECOND
+_ASKED = "mark"
+"""The kind that somebody set on purpose, at a place of their own."""
 _NAMED = 3
 _VERBS = {"join": "joined", "leave": "left"}
 
@@ -63,7 +66,8 @@ class MarkLog:
 def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
     """Chapters from 0 to `length` of a file without its pauses; () when there are none.
 
-    Marks closer than 10 s to the chapter's first share it; a pause leaves one where recording went on.
+    Marks closer than 10 s to the chapter's first share it, but what an operator set begins one; a pause leaves one
+    where recording went on.
     """
     cuts = pauses(marks)
     groups: list[tuple[Nanos, list[str]]] = []
@@ -73,16 +77,15 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
         at = moved(max(0, mark.at), cuts)
         if at >= length:
             break
-        if groups and at - groups[-1][0] < _MERGE:
+        if groups and at - groups[-1][0] < _near(mark):
             groups[-1][1].append(_phrase(mark))
         else:
+            if not groups and at >= _near(mark):
+                groups.append((0, ["Start"]))
             groups.append((at, [_phrase(mark)]))
     if not groups:
         return ()
-    if groups[0][0] < _MERGE:
-        groups[0] = (0, groups[0][1])
-    else:
-        groups.insert(0, (0, ["Start"]))
+    groups[0] = (0, groups[0][1])
     ends = [start for start, _ in groups[1:]] + [length]
     return tuple(Chapter(start, end, _title(names)) for (start, names), end in zip(groups, ends, strict=True))
 
@@ -96,6 +99,11 @@ def label(mark: Mark) -> str:
     """A mark in one line of printable text."""
     text = " ".join("".join(c if c.isprintable() else " " for c in mark.text).split())[:120]
     return text or mark.kind
+
+
+def _near(mark: Mark) -> Nanos:
+    """How close to a chapter's beginning a mark is part of it."""
+    return _MERGE_ASKED if mark.kind == _ASKED else _MERGE
 
 
 def _phrase(mark: Mark) -> str:

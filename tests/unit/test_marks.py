@@ -30,6 +30,17 @@ def test_marks_closer_than_ten_seconds_share_a_chapter() -> None:
     ]
 
 
+def test_what_an_operator_marks_begins_a_chapter_right_there() -> None:
+    asked = [Mark(at * SECOND, "mark", text) for at, text in ((4, "Vote"), (24, "Result"))]
+    made = chapters([*asked, Mark(6 * SECOND, "join", "Ada"), Mark(20 * SECOND, "resume", "Resumed")], 60 * SECOND)
+    assert [(c.start // SECOND, c.title) for c in made] == [
+        (0, "Start"),
+        (4, "Vote, Ada joined"),
+        (20, "Resumed"),
+        (24, "Result"),
+    ]
+
+
 def test_a_mark_that_is_no_visit_is_called_by_its_text_or_kind() -> None:
     marks = [Mark(0, "leave", "Ada"), Mark(1, "gap", "connection lost"), Mark(2, "gap", "")]
     assert [c.title for c in chapters(marks, SECOND)] == ["Ada left, connection lost, gap"]
