@@ -36,7 +36,9 @@ def directed(
     problems: list[Problem] = []
     for name in ("layout", "theme", "tiles"):
         if getattr(direction, name) != getattr(before, name):
-            problems += examine_part(name, getattr(direction, name).model_dump(mode="json"), current)[1]
+            found = examine_part(name, getattr(direction, name).model_dump(mode="json"), current)[1]
+            # A role's accent was chosen for another theme, and no command can change it: it is no fault of this one.
+            problems += [problem for problem in found if not problem.path.startswith("roles.")]
     theme, overlays = direction.theme, list(direction.overlays)
     if theme != before.theme:
         theme, found = resolve_images(theme, "theme", folders)

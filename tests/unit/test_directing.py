@@ -52,3 +52,11 @@ def test_what_breaks_a_rule_is_named_by_the_commands_own_field(tmp_path, command
     with pytest.raises(RequestError) as caught:
         obey(tmp_path, **command)
     assert any(path.startswith(field) for path, _ in caught.value.problems), caught.value.problems
+
+
+def test_a_theme_is_taken_although_a_role_s_accent_was_chosen_for_another():
+    document = 'name: x\nroles: {host: {accent: "#ffd166"}}\nsinks: [{kind: mp4, to: a.mp4}]'
+    pipeline = checking.read(document, "x")
+    light = control.read({"command": "theme", "theme": "light"})
+    after = directed(light, Direction.of(pipeline), ROOM, pipeline=pipeline, folders=(), values={})
+    assert after.theme.base == "light"
