@@ -34,7 +34,8 @@ from egress.model.internet import anywhere, public
         ("::127.0.0.1", "reserved"),
         ("64:ff9b::7f00:1", "loopback"),
         ("64:ff9b::a9fe:a9fe", "link-local"),
-        ("64:ff9b:1::1", "reserved"),
+        # Private (RFC 8215) to some releases of Python, reserved to others.
+        ("64:ff9b:1::1", "address"),
         ("2002:a00:1::1", "private"),
         ("2002:7f00:1::1", "loopback"),
         ("2001:0:7f00:1::1", "private"),
