@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,25 +30,13 @@ from egress.model.look import (
     WatermarkOverlay,
 )
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
+from tests.unit.shots import Shot, noise
 
 Planes = list[npt.NDArray[np.uint8]]
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CANVAS = Size(426, 240)
 BARS = colour("#101418")
 STILL = TilesDoc(radius=12, border=2, transition=0)
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    frame: av.VideoFrame
-
-
-def noise(width: int, height: int, seed: int = 0) -> Shot:
-    random = np.random.default_rng(seed)
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane in planes(frame):
-        plane[...] = random.integers(16, 235, plane.shape)
-    return Shot(frame)
 
 
 def flat(width: int, height: int, ink: tuple[int, int, int]) -> Shot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -19,24 +19,12 @@ from egress.media.scene import Style
 from egress.model.look import CardDoc, Fit, LayoutDoc, ThemeDoc, TilesDoc
 from egress.model.media import Size
 from egress.model.room import Peer, PeerJoined, Room
+from tests.unit.shots import Shot, noise
 
 PLAIN = Style(tiles=TilesDoc(labels=False, radius=0, transition=0))
 LABELLED = Style(tiles=TilesDoc(radius=0, transition=0))
 CANVAS = Size(1280, 720)
 BACKGROUND = colour("#101418")
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    frame: av.VideoFrame
-
-
-def noise(width: int, height: int, seed: int = 0) -> Shot:
-    random = np.random.default_rng(seed)
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane in planes(frame):
-        plane[...] = random.integers(16, 235, plane.shape)
-    return Shot(frame)
 
 
 def tile(box: Box, track: str | None = "v", peer: str = "p", label: str = "Ada Lovelace", fit: Fit = "cover") -> Tile:
