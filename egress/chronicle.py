@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from egress.model.clock import SessionClock
+from egress.model.control import Caption, MarkNow, TimedMetadata
 from egress.model.media import Nanos
 from egress.model.room import (
     ConnectionLost,
@@ -19,7 +20,7 @@ from egress.model.room import (
     TrackPublished,
 )
 from egress.outlets import Outlets
-from egress.sinks.base import PAUSE, RESUME, Mark
+from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
 from egress.stage import Stage
 from egress.storage.attendance import Attendance
 
@@ -73,9 +74,17 @@ class Chronicle:
             case _:
                 pass
 
-    def mark(self, text: str) -> None:
-        """Something an operator wants to find again: in the picture seen now, not in the one being captured."""
-        self._outlets.mark(Mark(max(0, self._clock.now() - self._delay), "mark", text))
+    def mark(self, command: MarkNow | TimedMetadata | Caption) -> None:
+        """Something an operator says of the picture that is seen now, not of the one being captured."""
+        at = max(0, self._clock.now() - self._delay)
+        match command:
+            case MarkNow(text=text):
+                mark = Mark(at, "mark", text)
+            case TimedMetadata(payload=payload, duration=duration):
+                mark = Mark(at, METADATA, payload, duration)
+            case Caption(text=text, duration=duration, language=language):
+                mark = Mark(at, CAPTION, text, duration, language)
+        self._outlets.mark(mark)
 
     def cut(self, paused: bool, at: Nanos) -> None:
         """Tell the sinks that a pause begins or ends at a tick, before its packets; from the tick's thread."""

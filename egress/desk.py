@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.model import control, look_texts, places
-from egress.model.control import Command, MarkNow, Pause, Resume, Stop
+from egress.model.control import Caption, Command, MarkNow, Pause, Resume, Stop, TimedMetadata
 from egress.model.directing import directed
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
@@ -29,7 +29,7 @@ class Desk:
         announce: Callable[[dict[str, Any]], None],
         *,
         on_stop: Callable[[str], None],
-        on_mark: Callable[[str], None],
+        on_mark: Callable[[MarkNow | TimedMetadata | Caption], None],
     ) -> None:
         """`values` are what placeholders in texts stand for (`placeholders` of an order)."""
         self._pipeline = order.pipeline
@@ -69,9 +69,9 @@ class Desk:
             case Stop(reason=reason):
                 self._on_stop(reason)
                 return "stopping"
-            case MarkNow(text=text):
-                self._on_mark(text)
-                return "marked"
+            case MarkNow() | TimedMetadata() | Caption():
+                self._on_mark(command)
+                return "marked" if isinstance(command, MarkNow) else "sent"
             case Pause() if before.paused:
                 return "paused already"
             case Resume() if not before.paused:

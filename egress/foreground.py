@@ -18,7 +18,7 @@ from egress.lines import hand_over, read_lines
 from egress.model import control, places
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.server import WebServer

@@ -15,7 +15,8 @@ from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
-from egress.model.pipeline import HlsDoc, Pipeline, RtmpDoc
+from egress.model.outputs import HlsDoc, RtmpDoc
+from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, refuse
 
 

@@ -16,7 +16,7 @@ from egress.model.errors import EgressError
 from egress.model.job import Artifact
 from egress.model.media import Packet, StreamInfo
 from egress.model.order import JobOrder
-from egress.model.pipeline import RtmpDoc
+from egress.model.outputs import RtmpDoc
 from egress.model.secrets import redact_url
 from egress.model.targets import scheme_of
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread

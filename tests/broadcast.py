@@ -16,7 +16,8 @@ import numpy as np
 
 from egress.media.encoder import AudioEncoder, VideoEncoder
 from egress.model.media import SECOND, Packet, Size
-from egress.model.pipeline import Audio, HlsDoc, Video
+from egress.model.outputs import HlsDoc
+from egress.model.pipeline import Audio, Video
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
 from egress.sinks.hls import HlsSink
 

@@ -12,7 +12,9 @@ from pydantic_core import ErrorDetails
 from egress.model import wording
 from egress.model.errors import RequestError
 from egress.model.look import AnyLayout, AnyOverlay, AnyTheme, Document, TilesDoc
+from egress.model.media import SECOND
 from egress.model.problems import Problem, did_you_mean, one_of, path_text, refuse, shown
+from egress.model.units import Duration
 
 LONGEST = 64 << 10
 """Bytes one command may have."""
@@ -149,11 +151,43 @@ class MarkNow(Command):
     text: str = Field(min_length=1, max_length=120, description="What happens.")
 
 
+class AddDestination(Command):
+    """Stream to one more address from now on."""
+
+    command: Literal["add-destination"] = "add-destination"
+    to: str = Field(min_length=1, max_length=2000, description="rtmp(s):// or srt:// address, or youtube://KEY.")
+    name: str = Field("", max_length=64, description="What to call it; default the address without its key.")
+
+
+class RemoveDestination(Command):
+    """Stop streaming to an address; what else is made goes on."""
+
+    command: Literal["remove-destination"] = "remove-destination"
+    destination: str = Field(min_length=1, max_length=2000, description="Its name, as its events say.")
+
+
+class TimedMetadata(Command):
+    """Hand a text to who watches, with the picture that is seen now."""
+
+    command: Literal["metadata"] = "metadata"
+    payload: str = Field(min_length=1, max_length=4000, description="For the players' page: often JSON.")
+    duration: Duration = Field(0, description="How long it holds; 0s for an instant.")
+
+
+class Caption(Command):
+    """Write words below the picture of who has captions on."""
+
+    command: Literal["caption"] = "caption"
+    text: str = Field(min_length=1, max_length=1000, description="The words.")
+    duration: Duration = Field(3 * SECOND, description="How long they stay.")
+    language: str = Field("", max_length=35, description="One of the sink's captions; default the first.")
+
+
 COMMANDS: dict[str, type[Command]] = {
     str(made.model_fields["command"].default): made
     for made in (
         Stop, SetLayout, SetTheme, SetTiles, SetOverlays, SetOverlay, RemoveOverlay, SetTitle, Pin, Unpin, Hide, Show,
-        Pause, Resume, MarkNow,
+        Pause, Resume, MarkNow, AddDestination, RemoveDestination, TimedMetadata, Caption,
     )
 }  # fmt: skip
 """Every command by its name."""

@@ -89,7 +89,8 @@ class StreamInfo:
 
     `extradata` is the encoder's global header: Annex B SPS+PPS for H.264, AudioSpecificConfig for AAC, OpusHead
     for Opus. Packets of H.264 are Annex B; AAC packets are raw (no ADTS). `initial_padding` is encoder priming in
-    samples: the first audio packet has pts = -initial_padding, so that the first real sample has pts 0.
+    samples: the first audio packet has pts = -initial_padding, so that the first real sample has pts 0. `rung` is 0 for
+    the programme itself, n for the n-th smaller picture of its ladder, which has the same pictures and keyframes.
     """
 
     id: str
@@ -103,6 +104,7 @@ class StreamInfo:
     rate: int = 0
     channels: int = 0
     initial_padding: int = 0
+    rung: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from egress.model.pipeline import Pipeline, RtmpDoc
+from egress.model.outputs import RtmpDoc
+from egress.model.pipeline import Pipeline
 
 
 class JobOrder(BaseModel):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import Field
 
 from egress.model.look import AnyLayout, AnyOverlay, AnyTheme, CardsDoc, Document, GridDoc, RoleDoc, ThemeDoc, TilesDoc
 from egress.model.media import SECOND, Size
+from egress.model.outputs import AnySink
 from egress.model.units import Bitrate, Duration, FrameRate, PixelSize
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, dashes.")]
@@ -26,6 +27,13 @@ class Select(Document):
     )
 
 
+class RungDoc(Document):
+    """One smaller picture of the ladder, scaled from the programme and encoded beside it."""
+
+    size: PixelSize = Field(description="Smaller than video.size, of its shape.")
+    bitrate: Bitrate = Field(description="Bits per second.")
+
+
 class Video(Document):
     """The picture and its encoding."""
 
@@ -39,6 +47,9 @@ class Video(Document):
     )
     tune: Literal["zerolatency", "none"] = Field("zerolatency", description="none allows look-ahead and B-frames.")
     profile: Literal["baseline", "main", "high"] = Field("high", description="Lower ones are for very old players.")
+    ladder: tuple[RungDoc, ...] = Field(
+        (), max_length=5, description="Smaller pictures for HLS, each encoded of its own: larger ones first."
+    )
 
 
 class Audio(Document):
@@ -50,46 +61,6 @@ class Audio(Document):
     codec: Literal["aac", "opus"] = Field("aac", description="opus sounds better at low bitrates; RTMP takes only aac.")
 
 
-class SinkDoc(Document):
-    """What every sink says: where it writes, and whether the job fails with it."""
-
-    kind: str = Field(description="A registered sink.")
-    to: str = Field(min_length=1, description="Path under the output folder, or an address; may hold placeholders.")
-    required: bool = Field(True, description="false: the job goes on and counts as done when this sink fails.")
-
-
-class Mp4Doc(SinkDoc):
-    """One MP4 file: crash-safe while it grows, an ordinary seekable file afterwards."""
-
-    kind: Literal["mp4"] = Field(description="This kind of sink.")
-    fragment: Duration = Field(2 * SECOND, description="At most this much is lost in a crash.")
-
-
-class HlsDoc(SinkDoc):
-    """Low-latency HLS, CMAF, audio and video apart; `to` is a folder."""
-
-    kind: Literal["hls"] = Field(description="This kind of sink.")
-    part: Duration = Field(500_000_000, description="Unit of delivery, whole pictures; viewers are 3 to 4 behind.")
-    segment: Duration = Field(4 * SECOND, description="A multiple of video.keyframe, 1s to 20s.")
-    window: Duration = Field(15 * 60 * SECOND, description="How far back a live viewer can seek (sliding playlist).")
-    playlist: Literal["sliding", "event"] = Field("event", description="event keeps everything from the start.")
-    vod: bool = Field(True, description="Rewrite the playlists as VOD when the job ends (event playlists only).")
-
-
-class RtmpDoc(SinkDoc):
-    """An external stream to an RTMP(S) server, or youtube://KEY and the like; keys are redacted everywhere."""
-
-    kind: Literal["rtmp"] = Field(description="This kind of sink.")
-    to: str = Field(min_length=1, description="rtmp(s):// address, or {rtmp}: those given when the job starts.")
-    required: bool = Field(False, description="true: the job fails when this stream does.")
-
-
-class OtherSinkDoc(SinkDoc):
-    """A sink registered by another package; its options are checked by the sink."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
 class Stop(Document):
     """When a job ends by itself."""
 
@@ -98,23 +69,6 @@ class Stop(Document):
         5 * 60 * SECOND, description="End when the room could not be reached for this long; 0s never."
     )
     max: Duration = Field(12 * 3600 * SECOND, description="End after this long in any case.")
-
-
-_OURS = ("mp4", "hls", "rtmp")
-
-
-def _kind(value: Any) -> str:
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in _OURS else "other"
-
-
-AnySink = Annotated[
-    Annotated[Mp4Doc, Tag("mp4")]
-    | Annotated[HlsDoc, Tag("hls")]
-    | Annotated[RtmpDoc, Tag("rtmp")]
-    | Annotated[OtherSinkDoc, Tag("other")],
-    Discriminator(_kind),
-]
 
 
 class Pipeline(Document):

@@ -8,7 +8,8 @@ from fractions import Fraction
 from egress.model import registry
 from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
-from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc, Video
+from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc
+from egress.model.pipeline import Pipeline, Video
 from egress.model.problems import Finding, Problem, did_you_mean, one_of, shown
 from egress.model.targets import clashes, target_problems
 from egress.model.units import bitrate_text, duration_text

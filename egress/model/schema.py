@@ -6,7 +6,8 @@ import json
 from typing import Any, get_args
 
 from egress.model.look import LAYOUTS, ThemeDoc
-from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
+from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc
+from egress.model.pipeline import Pipeline
 from egress.model.shape import all_models
 
 SINKS: dict[str, type[SinkDoc]] = {"mp4": Mp4Doc, "hls": HlsDoc, "rtmp": RtmpDoc}

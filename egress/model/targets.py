@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from egress.model import registry
 from egress.model.address import RtmpAddress
 from egress.model.errors import RequestError
-from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline, RtmpDoc, SinkDoc
+from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc
+from egress.model.pipeline import Pipeline
 from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
 from egress.model.problems import Problem, one_of, path_text, refuse, shown
 from egress.model.s3_address import s3_problems

@@ -16,7 +16,7 @@ from typing import Any
 from egress.model.errors import DestinationError, EgressError, Fault
 from egress.model.job import Artifact
 from egress.model.media import Nanos, Packet, StreamInfo
-from egress.model.pipeline import SinkDoc
+from egress.model.outputs import SinkDoc
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,15 @@ class Mark:
     at: Nanos
     kind: str
     text: str
+    duration: Nanos = 0
+    """Of what has one: timed metadata, captions."""
+    language: str = ""
+    """Of a caption."""
+
+
+METADATA, CAPTION = "metadata", "caption"
+"""Kinds of marks made by commands, for who watches: what players hand to their page, and what is written over the
+picture by them."""
 
 
 class Sink(ABC):
@@ -64,6 +73,11 @@ class Sink(ABC):
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         self.doc = doc
         self.context = context
+
+    @classmethod
+    def takes(cls, info: StreamInfo) -> bool:
+        """Whether a stream of the programme is for this kind of sink: most take no smaller pictures beside the one."""
+        return info.rung == 0
 
     @abstractmethod
     def open(self, programme: Sequence[StreamInfo]) -> None:
@@ -128,7 +142,8 @@ class SinkThread:
         self.error: EgressError | None = None
         self.artifacts: tuple[Artifact, ...] = ()
         self.refused = 0
-        self._programme = tuple(programme)
+        self._programme = tuple(info for info in programme if sink.takes(info))
+        self._streams = frozenset(info.id for info in self._programme)
         self._queue: queue.Queue[Packet | Mark | None] = queue.Queue(size)
         self._aborted = threading.Event()
         self._closed = threading.Event()
@@ -137,9 +152,12 @@ class SinkThread:
         self._thread.start()
 
     def offer(self, item: Packet | Mark) -> bool:
-        """Queue a packet or mark; False when the sink has failed or cannot keep up."""
+        """Queue a packet or mark; False when the sink has failed or cannot keep up. Streams it does not take are left
+        out."""
         if self.state is SinkState.FAILED:
             return False
+        if isinstance(item, Packet) and item.stream not in self._streams:
+            return True
         try:
             self._queue.put_nowait(item)
             return True

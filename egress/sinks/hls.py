@@ -11,7 +11,7 @@ from typing import Any
 from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Packet, StreamInfo
-from egress.model.pipeline import HlsDoc, SinkDoc
+from egress.model.outputs import HlsDoc, SinkDoc
 from egress.model.targets import file_part, scheme_of
 from egress.sinks.base import END, Mark, Sink, SinkContext
 from egress.sinks.ending import end, salvage

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from egress.model.media import SECOND, Nanos
-from egress.sinks.base import PAUSE, RESUME, Mark
+from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
 from egress.sinks.playlist import DateRange
 from egress.sinks.splice import moved, pauses
 
 LIMIT = 2000
 """Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
 
+_NO_CHAPTERS = (PAUSE, METADATA, CAPTION)
 _MERGE: Nanos = 10 * SECOND
 _MERGE_ASKED: Nanos = SECOND
 _ASKED = "mark"
@@ -72,7 +73,7 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
     cuts = pauses(marks)
     groups: list[tuple[Nanos, list[str]]] = []
     for mark in sorted(marks, key=lambda mark: mark.at):
-        if mark.kind == PAUSE:
+        if mark.kind in _NO_CHAPTERS:
             continue
         at = moved(max(0, mark.at), cuts)
         if at >= length:

@@ -16,7 +16,7 @@ from egress.model import registry
 from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
-from egress.model.pipeline import Mp4Doc, SinkDoc
+from egress.model.outputs import Mp4Doc, SinkDoc
 from egress.model.targets import file_part, scheme_of
 from egress.sinks.base import END, PAUSE, RESUME, Mark, Sink, SinkContext
 from egress.sinks.marks import MarkLog, chapters

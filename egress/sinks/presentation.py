@@ -15,7 +15,7 @@ from typing import Any
 from egress.disk import write_whole
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import SECOND, Codec, Nanos, Size, StreamInfo
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.cmaf import Track
 from egress.sinks.playlist import Head, Meter, PlaylistType, Variant, multivariant
 

@@ -10,7 +10,7 @@ from egress.model.address import RtmpAddress, shown
 from egress.model.errors import Blame, DestinationError, Fault, RequestError
 from egress.model.job import Artifact
 from egress.model.media import MILLISECOND, Codec, Packet, StreamInfo
-from egress.model.pipeline import SinkDoc
+from egress.model.outputs import SinkDoc
 from egress.model.secrets import redact
 from egress.sinks.backlog import Backlog
 from egress.sinks.backoff import Backoff

@@ -19,7 +19,7 @@ from egress.model.errors import DestinationError, RequestError
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND
 from egress.model.order import JobOrder
-from egress.model.pipeline import Mp4Doc
+from egress.model.outputs import Mp4Doc
 from egress.sinks.base import END, Mark
 from egress.sinks.mp4 import Mp4Sink
 from egress.storage.attendance import Attendance

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from egress.model.media import SECOND
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.base import Mark
 from egress.sinks.hls import HlsSink
 from egress.web.app import create_app

@@ -16,7 +16,7 @@ import av
 import pytest
 
 from egress.model.errors import DestinationError
-from egress.model.pipeline import RtmpDoc
+from egress.model.outputs import RtmpDoc
 from egress.sinks import flv
 from egress.sinks.base import SinkContext, SinkState, SinkThread
 from egress.sinks.destination import Patience

@@ -16,7 +16,8 @@ import pytest
 
 from egress.disk import read_json, write_json
 from egress.model.order import JobOrder
-from egress.model.pipeline import Mp4Doc, Pipeline
+from egress.model.outputs import Mp4Doc
+from egress.model.pipeline import Pipeline
 from egress.storage.spool import JobFolder
 from tests.janus_proxy import TcpProxy
 from tests.recording import recording

@@ -29,6 +29,10 @@ GOOD = (
     {"command": "pause"},
     {"command": "resume"},
     {"command": "mark", "text": "Vote"},
+    {"command": "add-destination", "to": "rtmp://live.example.com/app/key", "name": "second"},
+    {"command": "remove-destination", "destination": "second"},
+    {"command": "metadata", "payload": '{"poll": 7}', "duration": "10s"},
+    {"command": "caption", "text": "Good evening.", "duration": "2s", "language": "en"},
 )
 
 
@@ -52,7 +56,7 @@ def test_every_command_has_an_example_here() -> None:
 @pytest.mark.parametrize(
     ("document", "field", "words"),
     [
-        ({}, "command", "is required: one of hide, layout"),
+        ({}, "command", "is required: one of add-destination, caption, hide"),
         ({"command": "puase"}, "command", "did you mean 'pause'?"),
         ({"command": 7}, "command", "unknown command 7"),
         ({"command": "pause", "wehn": 1}, "wehn", "known: command, id"),

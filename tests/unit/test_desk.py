@@ -25,7 +25,7 @@ class Office:
         self.house = House(**document)
         self.events: list[dict[str, Any]] = []
         self.stops: list[str] = []
-        self.marks: list[str] = []
+        self.marks: list[Any] = []
         doc = {"name": "test", "sinks": [{"kind": "mp4", "to": "a.mp4"}]} | document
         order = JobOrder(
             id="job-1",
@@ -75,7 +75,9 @@ async def test_commands_are_obeyed_and_said_to_be(tmp_path: Path) -> None:
     assert [office.say(command=name)["message"] for name in ("pause", "pause", "resume", "resume")] == [
         "paused", "paused already", "resumed", "nothing is paused",
     ]  # fmt: skip
-    assert office.say(command="mark", text="Vote")["ok"] and office.marks == ["Vote"]
+    assert office.say(command="mark", text="Vote")["ok"] and office.marks[-1].text == "Vote"
+    assert office.say(command="metadata", payload="{}")["ok"] and office.marks[-1].payload == "{}"
+    assert office.say(command="caption", text="Hello")["message"] == "sent" and office.marks[-1].text == "Hello"
     assert office.say(command="stop", reason="enough")["ok"] and office.stops == ["enough"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from egress.model.media import SECOND
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.base import Mark
 from egress.sinks.hls import HlsSink
 from tests.flashes import context, offsets, programme, served

@@ -15,7 +15,7 @@ import pytest
 
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import SECOND, Codec, Packet
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.base import Mark
 from egress.sinks.hls import HlsSink
 from tests.flashes import Programme, context, feed, offsets, programme, served

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from egress.model.media import SECOND
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.listing import Listing, key_segments
 from egress.sinks.playlist import DateRange, Part, Segment, Tail
 from egress.sinks.presentation import Presentation

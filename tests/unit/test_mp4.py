@@ -17,7 +17,7 @@ import pytest
 
 from egress.model.errors import DestinationError
 from egress.model.media import SECOND, Codec
-from egress.model.pipeline import Mp4Doc
+from egress.model.outputs import Mp4Doc
 from egress.sinks.base import Mark
 from egress.sinks.mp4 import Mp4Sink
 from tests.flashes import context, feed, offsets, programme

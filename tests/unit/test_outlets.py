@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from egress import outlets as module
 from egress.model import registry
 from egress.model.errors import DestinationError
 from egress.model.job import Artifact
-from egress.model.media import Packet, StreamInfo
+from egress.model.media import Codec, Packet, StreamInfo
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
 from egress.outlets import Outlets
@@ -23,6 +24,7 @@ from egress.storage.receipt import receipt
 
 STARTED = datetime(2026, 1, 31, 17, 45, tzinfo=UTC)
 PACKET = Packet("audio", b"x", 0, 0, 1, True)
+STREAM = StreamInfo("audio", "audio", Codec.OPUS, Fraction(1, 48_000), b"", 96_000, rate=48_000, channels=2)
 
 
 class Hands(Sink):
@@ -184,7 +186,7 @@ def test_a_full_queue_before_a_dead_sink_does_not_keep_anyone_from_ending(tmp_pa
         Pipeline.model_validate({"name": "p", "sinks": [{"kind": "mp4", "to": "/a.mp4"}]}).sinks[0],
         context(tmp_path / "spool", tmp_path / "a.mp4"),
     )
-    thread = SinkThread("dying", sink, (), size=1)
+    thread = SinkThread("dying", sink, (STREAM,), size=1)
     assert thread.offer(PACKET)
     while thread.depth:
         pass

@@ -10,7 +10,7 @@ import pytest
 
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import MILLISECOND, SECOND, Codec
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.playlist import Meter, Segment
 from egress.sinks.presentation import Presentation, write_file
 from tests.flashes import STARTED, programme

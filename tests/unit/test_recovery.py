@@ -11,7 +11,8 @@ from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND
 from egress.model.order import JobOrder
-from egress.model.pipeline import HlsDoc, Mp4Doc, Pipeline
+from egress.model.outputs import HlsDoc, Mp4Doc
+from egress.model.pipeline import Pipeline
 from egress.model.room import Peer
 from egress.outlets import sink_folder
 from egress.recovery import Recovered, recover

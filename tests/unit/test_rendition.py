@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from egress.model.media import MILLISECOND, SECOND, Codec, Packet
-from egress.model.pipeline import HlsDoc
+from egress.model.outputs import HlsDoc
 from egress.sinks.presentation import Presentation
 from egress.sinks.rendition import Rendition
 from tests.flashes import STARTED, programme

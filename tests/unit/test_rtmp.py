@@ -18,7 +18,7 @@ import pytest
 
 from egress.model.errors import Blame, DestinationError, RequestError
 from egress.model.media import Codec, Packet, StreamInfo
-from egress.model.pipeline import RtmpDoc
+from egress.model.outputs import RtmpDoc
 from egress.sinks import rtmp
 from egress.sinks.backoff import Backoff
 from egress.sinks.base import SinkContext

@@ -12,7 +12,7 @@ import av
 import pytest
 
 from egress.model.media import SECOND, Codec, Nanos, Packet
-from egress.model.pipeline import Mp4Doc
+from egress.model.outputs import Mp4Doc
 from egress.sinks.base import END, PAUSE, RESUME, Mark
 from egress.sinks.mp4 import Mp4Sink
 from egress.sinks.splice import Pause, Splice, moved, pauses

@@ -9,7 +9,8 @@ import pytest
 
 from egress.model import places, targets
 from egress.model.errors import RequestError
-from egress.model.pipeline import HlsDoc, Mp4Doc, OtherSinkDoc, Pipeline, RtmpDoc, SinkDoc
+from egress.model.outputs import HlsDoc, Mp4Doc, OtherSinkDoc, RtmpDoc, SinkDoc
+from egress.model.pipeline import Pipeline
 
 VALUES = places.values(room="standup", job="j1", pipeline="p", started=datetime(2026, 1, 31, 17, 45, tzinfo=UTC))
 KEY = "abcd-efgh-ijkl-mnop"
