@@ -178,7 +178,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from egress import doctor
     from egress.commands.common import settings_of
 
-    findings = doctor.examine(Path(settings_of(arguments).spool))
+    settings = settings_of(arguments)
+    findings = doctor.examine(Path(settings.spool), settings.ffmpeg)
     print(doctor.as_json(findings) if arguments.json else doctor.as_text(findings))
     return DONE if all(finding.ok for finding in findings) else FAILED
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 
-from egress import pipelines
+from egress import pipelines, programs
 from egress.model import registry
 
 PYTHONS = ((3, 11), (3, 13))
@@ -54,8 +54,11 @@ class Finding:
         return self.state is not State.MISSING
 
 
-def examine(spool: Path) -> tuple[Finding, ...]:
-    """Look at everything; `spool` is the folder unfinished jobs will live in. Changes nothing, raises nothing."""
+def examine(spool: Path, ffmpeg: str = programs.FFMPEG) -> tuple[Finding, ...]:
+    """Look at everything: `spool` is the folder unfinished jobs will live in, `ffmpeg` a name or path of the program.
+
+    Changes nothing, raises nothing.
+    """
     found: list[Finding] = []
     for look in (
         _python,
@@ -68,6 +71,7 @@ def examine(spool: Path) -> tuple[Finding, ...]:
         _cores,
         _shipped,
         _scripts,
+        lambda: _ffmpeg(ffmpeg),
         _programs,
     ):
         try:
@@ -262,10 +266,19 @@ def _scripts() -> Iterator[Finding]:
 
 _PROGRAMS = (
     ("chromium", ("chromium", "chromium-browser", "google-chrome"), "tests with a real browser", "chromium"),
-    ("ffmpeg", ("ffmpeg",), "tests that look at the outputs", "ffmpeg"),
     ("janus", ("janus",), "tests with a real room server", "janus"),
     ("nginx", ("nginx", "/usr/sbin/nginx"), "tests with a real RTMP server", "nginx-light libnginx-mod-rtmp"),
 )
+
+
+def _ffmpeg(command: str) -> Iterator[Finding]:
+    ffmpeg = programs.find(command)
+    has = programs.encoders(ffmpeg) if ffmpeg else frozenset()
+    lacking = [name for name in programs.ENCODERS if name not in has]
+    without = f", without {', '.join(lacking)}" if lacking else ""
+    found = f"{ffmpeg}{without}" if ffmpeg else f"{command}: no such program"
+    fix = "apt-get install ffmpeg, or say where it is: EGRESS_FFMPEG"
+    yield _judge("ffmpeg", not lacking, found, "WebM and MP3 files, SRT", fix, State.ABSENT)
 
 
 def _programs() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from egress import pipelines
+from egress import pipelines, programs
 from egress.model import checking, janus_address, look_texts, places, registry, s3_address, targets
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
@@ -44,13 +44,15 @@ def make_order(
     overwrite: bool = False,
     private_avatars: bool = False,
     storage_options: Mapping[str, Mapping[str, str]] | None = None,
+    ffmpeg: str = programs.FFMPEG,
 ) -> JobOrder:
     """A complete, checked order; raises RequestError with every problem and starts nothing.
 
     `renamed` gives sinks of a kind another place than the pipeline says; `layout` is another kind of layout than the
     pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `manifest` names the manifest,
     which else stands beside the first file; `private_avatars` allows peers' pictures from private addresses;
-    `storage_options` are what storages are told, by scheme. Storages elsewhere are asked: this takes seconds.
+    `storage_options` are what storages are told, by scheme; `ffmpeg` is the program some outputs are made with.
+    Storages elsewhere are asked: this takes seconds.
     """
     check_room(room)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -78,6 +80,7 @@ def make_order(
         problems = (*problems, *(Problem(*problem) for problem in error.problems))
     if problems:
         raise refuse(f"pipeline {document.name}", problems)
+    ffmpeg = programs.check_ffmpeg(resolved, ffmpeg)
     resolved = look_texts.filled(resolved, look_texts.values(room=name, job=job, pipeline=document.name, started=now))
     if not overwrite:
         check_free(resolved)
@@ -97,6 +100,7 @@ def make_order(
         reorder=reorder,
         log_level=log_level,
         overwrite=overwrite,
+        ffmpeg=ffmpeg,
         private_avatars=private_avatars,
         storage_options={scheme: dict(options) for scheme, options in (storage_options or {}).items()},
         pictures=tuple(str(folder.absolute()) for folder in pictures),
@@ -136,13 +140,17 @@ def manifest_of(pipeline: Pipeline, root: Path, job: str) -> str:
     return str(root / f"{job}.manifest.json")
 
 
+_FIRST = {"hls": "index.m3u8", "thumbnails": "thumbnails.json"}
+"""The file that tells that a folder is taken, by the kind of its sink."""
+
+
 def check_free(pipeline: Pipeline) -> None:
     """Refuse outputs that are there already; raises RequestError naming each."""
     taken = []
     for index, sink in enumerate(pipeline.sinks):
         if isinstance(sink, RtmpDoc) or targets.scheme_of(sink.to) != "file":
             continue
-        place = Path(sink.to) / "index.m3u8" if isinstance(sink, HlsDoc) else Path(sink.to)
+        place = Path(sink.to) / _FIRST.get(sink.kind, "")
         if place.exists():
             taken.append(
                 (f"sinks[{index}].to", f"{place} exists; remove it, use {{started}} in the name, or --overwrite")

@@ -60,7 +60,7 @@ class Outlets:
                 folder=folder,
                 to=doc.to,
                 announce=announce,
-                options={"overwrite": "yes"} if order.overwrite else {},
+                options=({"overwrite": "yes"} if order.overwrite else {}) | {"ffmpeg": order.ffmpeg},
                 storage=order.storage_options.get(scheme_of(doc.to), {}),
             )
             sink = registry.load("sinks", doc.kind)(doc, context)

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         private_avatars=settings.private_avatars,
         log_level=settings.log_level,
         storage_options=settings.storage_options(),
+        ffmpeg=settings.ffmpeg,
         renamed={"mp4": "demo.mp4", "hls": "hls/"},
         layout=arguments.layout,
         manifest=MANIFEST,

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         reorder=settings.reorder_ms * MILLISECOND,
         log_level=settings.log_level,
         storage_options=settings.storage_options(),
+        ffmpeg=settings.ffmpeg,
         overwrite=arguments.overwrite,
         private_avatars=settings.private_avatars,
     )

@@ -34,6 +34,7 @@ class JobOrder(BaseModel):
     )
     pictures: tuple[str, ...] = Field((), description="Absolute folders operators' pictures may be taken from.")
     private_avatars: bool = Field(False, description="Fetch pictures of peers from private addresses too.")
+    ffmpeg: str = Field("", description="Absolute path of the ffmpeg some outputs are made with.")
     overwrite: bool = Field(False, description="Replace outputs that are there already.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000

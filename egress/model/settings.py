@@ -224,6 +224,12 @@ class Settings:
             _part_mib,
         ),
     )
+    ffmpeg: str = field(
+        default="ffmpeg",
+        metadata=_setting(
+            "The ffmpeg program, by name or path, for outputs that it makes once a job has ended: WebM, MP3.", _text
+        ),
+    )
     log_level: str = field(
         default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
     )
