@@ -43,10 +43,10 @@ class Spot:
         return tuple(str(word) for literal in literals for word in get_args(literal))
 
 
-def spot(location: Sequence[str | int]) -> Spot:
-    """The place at a location as pydantic gives it in an error about a Pipeline."""
+def spot(location: Sequence[str | int], root: type[BaseModel] = Pipeline) -> Spot:
+    """The place at a location as pydantic gives it in an error about a document, a Pipeline unless `root` says."""
     path: list[str | int] = []
-    here: Any = Pipeline
+    here: Any = root
     kind, kinds = "", dict[str, type[BaseModel]]()
     for step in location:
         known = models(here)

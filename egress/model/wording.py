@@ -36,16 +36,16 @@ _REQUIRED = {
 }
 
 
-def problem(detail: ErrorDetails) -> Problem:
-    """One error of pydantic about a Pipeline as a problem of the document."""
-    place = spot(detail["loc"])
+def problem(detail: ErrorDetails, root: type[BaseModel] = Pipeline) -> Problem:
+    """One error of pydantic about a document, a Pipeline unless `root` says, as a problem of it."""
+    place = spot(detail["loc"], root)
     kind = detail["type"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return Problem(path_text((*place.path, "kind")), _kind(place, detail["input"]))
     if kind == "extra_forbidden":
-        return Problem(path_text(place.path), _unknown_key(place, spot(detail["loc"][:-1])))
+        return Problem(path_text(place.path), _unknown_key(place, spot(detail["loc"][:-1], root), root))
     if kind == "missing":
-        return Problem(path_text(place.path), _missing(place))
+        return Problem(path_text(place.path), _missing(place, spot(detail["loc"][:-1], root)))
     return Problem(path_text(place.path), _message(kind, detail.get("input"), place, detail))
 
 
@@ -112,22 +112,30 @@ def _kind(place: Spot, value: Any) -> str:
     return f"unknown kind {shown(kind)}{hint}; known: {one_of(known)}"
 
 
-def _missing(place: Spot) -> str:
+def _missing(place: Spot, parent: Spot) -> str:
     last = str(place.path[-1])
     if last == "kind":
         return f"is required: one of {one_of(registry.names('sinks'))}"
-    return f"is required: {_REQUIRED[last]}" if last in _REQUIRED else "is required"
+    if last in _REQUIRED:
+        return f"is required: {_REQUIRED[last]}"
+    field = parent.model.model_fields.get(last) if parent.model else None
+    about = (field.description or "") if field else ""
+    return f"is required: {about[:1].lower()}{about[1:].rstrip('.')}" if about else "is required"
 
 
-def _unknown_key(place: Spot, parent: Spot) -> str:
+def _unknown_key(place: Spot, parent: Spot, root: type[BaseModel]) -> str:
     key = str(place.path[-1])
-    if len(place.path) == 1 and key in ("room", "url", "room_url", "address"):
+    if root is Pipeline and len(place.path) == 1 and key in ("room", "url", "room_url", "address"):
         return ROOM
     known = tuple(parent.model.model_fields) if parent.model else ()
     if having := [kind for kind, model in parent.kinds.items() if key in model.model_fields]:
         return f"kind {parent.kind} has no {key}, these have: {one_of(having)}; known here: {one_of(known)}"
     hint = did_you_mean(key, known)
-    if not hint and (elsewhere := [f"{part}.{key}" for part, model in _parts() if key in model.model_fields]):
+    if (
+        root is Pipeline
+        and not hint
+        and (elsewhere := [f"{part}.{key}" for part, model in _parts() if key in model.model_fields])
+    ):
         return f"unknown key; write it as {' or '.join(elsewhere)}; known here: {one_of(known)}"
     return f"unknown key{hint}; known: {one_of(known)}"
 
