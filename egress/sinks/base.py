@@ -68,7 +68,10 @@ picture by them."""
 
 
 class Sink(ABC):
-    """One output. All methods but status are called on one thread: open, write/mark..., close, deliver; or abort."""
+    """One output. All methods but status and interrupt are called on one thread.
+
+    They come as open, write and mark, close, deliver; or abort.
+    """
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         self.doc = doc
@@ -104,6 +107,9 @@ class Sink(ABC):
     @abstractmethod
     def abort(self) -> Sequence[Artifact]:
         """Give up fast; keep what is on disk, and say what is there."""
+
+    def interrupt(self) -> None:  # noqa: B027
+        """The sink was given up: end what takes long and would not look by itself; called from any thread."""
 
     def status(self) -> Mapping[str, Any]:
         """Counters and state for operators; called from any thread."""
@@ -186,6 +192,7 @@ class SinkThread:
         """Count the sink as failed, and have it stop as soon as the current call returns."""
         self._fail(DestinationError(reason))
         self._aborted.set()
+        self.sink.interrupt()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread to end; False when it did not."""
