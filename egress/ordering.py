@@ -15,9 +15,10 @@ from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
-from egress.model.outputs import HlsDoc, RtmpDoc
+from egress.model.outputs import HlsDoc
 from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, refuse
+from egress.model.streams import STREAM_DOCS
 
 
 def new_job_id(now: datetime) -> str:
@@ -135,7 +136,7 @@ def manifest_of(pipeline: Pipeline, root: Path, job: str) -> str:
             return str(Path(sink.to) / "manifest.json")
         if targets.scheme_of(sink.to) == "s3":
             return s3_address.sibling(sink.to, f"{PurePosixPath(sink.to).stem}.manifest.json")
-        if not isinstance(sink, RtmpDoc):
+        if not isinstance(sink, STREAM_DOCS):
             return str(Path(sink.to).with_suffix(".manifest.json"))
     return str(root / f"{job}.manifest.json")
 
@@ -148,7 +149,7 @@ def check_free(pipeline: Pipeline) -> None:
     """Refuse outputs that are there already; raises RequestError naming each."""
     taken = []
     for index, sink in enumerate(pipeline.sinks):
-        if isinstance(sink, RtmpDoc) or targets.scheme_of(sink.to) != "file":
+        if isinstance(sink, STREAM_DOCS) or targets.scheme_of(sink.to) != "file":
             continue
         place = Path(sink.to) / _FIRST.get(sink.kind, "")
         if place.exists():
@@ -165,7 +166,7 @@ def check_stores(pipeline: Pipeline, options: Mapping[str, Mapping[str, str]], *
     found: list[Problem] = []
     for index, sink in enumerate(pipeline.sinks):
         scheme = targets.scheme_of(sink.to)
-        if isinstance(sink, RtmpDoc) or scheme == "file" or scheme not in registry.names("storages"):
+        if isinstance(sink, STREAM_DOCS) or scheme == "file" or scheme not in registry.names("storages"):
             continue
         try:
             registry.load("storages", scheme)(options.get(scheme, {})).preflight(sink.to, replacing=replacing)

@@ -17,6 +17,10 @@ PROVIDERS = {
 }
 """What `youtube://KEY` and the like stand for; all of them over TLS."""
 
+_BACKUPS = {"youtube": ("b.rtmps.youtube.com", "live2?backup=1")}
+"""The second ingest of a provider that has one, a machine of its own: host and app; `youtube://KEY?backup=1`."""
+_BACKUP = "?backup=1"
+
 SCHEMES = ("rtmp", "rtmps", *PROVIDERS)
 """The schemes an RTMP destination may have."""
 _FORM = "write it like rtmp://host/app/key, rtmps://host/app/key or youtube://KEY"
@@ -44,6 +48,8 @@ class RtmpAddress:
         if (provider := PROVIDERS.get(scheme.lower())) is not None:
             if not rest.strip("/"):
                 raise _wrong(public, "has no stream key")
+            if rest.endswith(_BACKUP):
+                return _backup(scheme.lower(), rest.removesuffix(_BACKUP).strip("/"), public)
             url = provider + rest.strip("/")
         try:
             parts = urlsplit(url, allow_fragments=False)
@@ -83,12 +89,23 @@ class RtmpAddress:
         return tuple(text for text in (self.key, name, query, *values) if len(text) > 3)
 
 
+def _backup(provider: str, key: str, public: str) -> RtmpAddress:
+    if provider not in _BACKUPS:
+        raise _wrong(public, f"asks for a backup, and of these only {', '.join(_BACKUPS)} has one")
+    if not key or "/" in key:
+        raise _wrong(public, "has no stream key")
+    host, app = _BACKUPS[provider]
+    return RtmpAddress(True, host, 443, app, key, public)
+
+
 def shown(url: str) -> str:
     """What may be shown of an address meant for RTMP, right or wrong."""
     scheme, colon, _ = url.partition("://")
     if not colon:
         return HIDDEN
     # In an address of another kind, or one with no readable host, there is no telling where the key stands.
+    if scheme.lower() in PROVIDERS and url.endswith(_BACKUP):
+        return redact_url(url.removesuffix(_BACKUP)) + _BACKUP
     known = scheme.lower() in PROVIDERS or (scheme.lower() in SCHEMES and _readable(url))
     return redact_url(url) if known else f"{scheme}://{HIDDEN}"
 

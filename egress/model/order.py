@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from egress.model.outputs import RtmpDoc
 from egress.model.pipeline import Pipeline
+from egress.model.streams import without_address
 
 
 class JobOrder(BaseModel):
@@ -41,9 +41,6 @@ class JobOrder(BaseModel):
 
     def without_secrets(self) -> dict[str, Any]:
         """The document as it may be kept on disk: no token or options, external streams without address."""
-        sinks = tuple(
-            sink.model_copy(update={"to": "rtmp://hidden/hidden"}) if isinstance(sink, RtmpDoc) else sink
-            for sink in self.pipeline.sinks
-        )
+        sinks = tuple(without_address(sink) for sink in self.pipeline.sinks)
         kept = self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"sinks": sinks})})
         return kept.model_dump(mode="json", exclude={"whip_token", "room_options", "storage_options"})

@@ -8,7 +8,7 @@ from fractions import Fraction
 from egress.model import registry
 from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
-from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc
+from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
 from egress.model.pipeline import Pipeline, Video
 from egress.model.problems import Finding, Problem, did_you_mean, one_of, shown
 from egress.model.targets import clashes, target_problems
@@ -105,6 +105,9 @@ def _sink(p: Pipeline, path: str, sink: SinkDoc) -> Iterator[Finding]:
             yield from _hls(p, path, sink)
         case RtmpDoc() if p.audio.codec != "aac":
             message = f"RTMP carries aac, and audio.codec is {p.audio.codec}; set audio.codec: aac"
+            yield _found(f"{path}.kind", message, "audio.codec")
+        case SrtDoc() if p.audio.codec != "aac":
+            message = f"SRT listeners expect aac, and audio.codec is {p.audio.codec}; set audio.codec: aac"
             yield _found(f"{path}.kind", message, "audio.codec")
 
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from egress.model import registry
-from egress.model.address import RtmpAddress
 from egress.model.errors import RequestError
-from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc
+from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
 from egress.model.pipeline import Pipeline
 from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
 from egress.model.problems import Problem, one_of, path_text, refuse, shown
 from egress.model.s3_address import s3_problems
+from egress.model.srt_address import SrtAddress
+from egress.model.streams import check_stream, is_srt, stream_doc
 
 STREAMS = "{rtmp}"
 """The whole `to` of an rtmp sink that stands for the addresses given when the job starts."""
@@ -38,6 +39,8 @@ def target_problems(sink: SinkDoc, path: str) -> tuple[Problem, ...]:
     to = sink.to.strip()
     if isinstance(sink, RtmpDoc):
         return _stream_problems(to, path)
+    if isinstance(sink, SrtDoc):
+        return _srt_problems(to, path)
     if isinstance(sink, HlsDoc) and scheme_of(to) == "s3":
         return (Problem(path, "HLS cannot go to S3 yet; write it to a folder, like live/{room}/"),)
     if isinstance(sink, Mp4Doc):
@@ -88,10 +91,22 @@ def _stream_problems(to: str, path: str) -> tuple[Problem, ...]:
         return braces
     if STREAMS in to:
         return wrong("{rtmp} stands for whole addresses; write it alone")
+    if is_srt(to):
+        return wrong("is an SRT address; write kind: srt")
     try:
-        RtmpAddress.parse(to)
+        check_stream(to)
     except RequestError as error:
         return wrong("; ".join(message for _, message in error.problems))
+    return ()
+
+
+def _srt_problems(to: str, path: str) -> tuple[Problem, ...]:
+    if braces := template_problems(to, path):
+        return braces
+    try:
+        SrtAddress.parse(to)
+    except RequestError as error:
+        return tuple(Problem(path, message) for _, message in error.problems)
     return ()
 
 
@@ -137,11 +152,11 @@ def with_streams(pipeline: Pipeline, addresses: Sequence[str]) -> Pipeline:
     sinks: list[SinkDoc] = []
     for index, sink in enumerate(pipeline.sinks):
         if index in wanting:
-            sinks.extend(sink.model_copy(update={"to": address}) for address in addresses)
+            sinks.extend(stream_doc(address, required=sink.required) for address in addresses)
         else:
             sinks.append(sink)
     if not wanting:
-        sinks.extend(RtmpDoc(kind="rtmp", to=address) for address in addresses)
+        sinks.extend(stream_doc(address) for address in addresses)
     return pipeline.model_copy(update={"sinks": tuple(sinks)})
 
 

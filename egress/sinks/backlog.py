@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from egress.sinks.stamps import Unit
+from egress.sinks.stamps import AHEAD_MS, Unit
 
 _LEAST_MS = 3_000
 _MOST_MS = 20_000
 _INTERLEAVE_MS = 2_000
 """How long one stream waits for the other to catch up; an encoder that looks ahead is late by its look-ahead."""
-_AHEAD_MS = 50
-"""How far sound may precede the keyframe it starts with."""
 
 
 class Backlog:
     """Units that wait to be sent, at most max(3 s, two picture groups, but 20 s) and `most_bytes` of them.
 
     When it is full: pictures go from the oldest up to the next keyframe (or until one comes), sound goes when it is
-    older than what may wait. `dropped` counts both by kind. `kinds` names the streams by index.
+    older than what may wait. `dropped` counts both by kind, but not what came before the first keyframe: a stream
+    that starts in the middle of a programme has not lost it. `kinds` names the streams by index.
     """
 
     def __init__(self, kinds: Sequence[str], most_bytes: int = 32 << 20) -> None:
@@ -32,6 +31,7 @@ class Backlog:
         self._await_key = [kind == "video" for kind in kinds]
         self._last_key: int | None = None
         self._capacity = _LEAST_MS
+        self._start: int | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._queues))
@@ -53,7 +53,9 @@ class Backlog:
             self._last_key = unit.at
             self._await_key[index] = False
         if self._await_key[index]:
-            self.dropped[unit.kind] += 1
+            self.dropped[unit.kind] += self._last_key is not None
+            return
+        if self._start is not None and unit.kind == "audio" and unit.at < self._start - AHEAD_MS:
             return
         self._queues[index].append(unit)
         self.bytes += len(unit.data)
@@ -77,9 +79,10 @@ class Backlog:
             start = queue[0].at if start is None else min(start, queue[0].at)
         if not videos:
             return min((queue[0].at for queue in self._queues if queue), default=None)
+        first, self._start = self._start is None, start
         for index, queue in enumerate(self._queues):
-            while start is not None and self._kinds[index] == "audio" and queue and queue[0].at < start - _AHEAD_MS:
-                self._drop(index)
+            while start is not None and self._kinds[index] == "audio" and queue and queue[0].at < start - AHEAD_MS:
+                self._drop(index, counting=not first)
         return start
 
     def pop(self, *, final: bool = False) -> Unit | None:
@@ -120,7 +123,7 @@ class Backlog:
                 self._drop(index)
             self._await_key[index] = not queue
 
-    def _drop(self, index: int) -> None:
+    def _drop(self, index: int, *, counting: bool = True) -> None:
         unit = self._queues[index].popleft()
         self.bytes -= len(unit.data)
-        self.dropped[unit.kind] += 1
+        self.dropped[unit.kind] += counting

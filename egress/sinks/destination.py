@@ -49,6 +49,7 @@ class Destination:
         self._live_since: float | None = None
         self._rejections = 0
         self._was_live = False
+        self._lived = 0.0
 
     @property
     def blame(self) -> Blame | None:
@@ -72,12 +73,17 @@ class Destination:
         self._live_since = now
         self._was_live = True
 
+    def live_for(self, now: float) -> float:
+        """Seconds a server has taken the stream, all connections together."""
+        return self._lived + (now - self._live_since if self._live_since is not None else 0.0)
+
     def lost(self, now: float, code: Trouble, reason: str, idle: float = 0.0) -> None:
         """The connection ended or did not come about; nothing had gone through for `idle` seconds already."""
         self.tick(now - idle)
         was_steady = self._dead_since is None
         self.code, self.reason = code, reason
         self.retries += 1
+        self._lived = self.live_for(now - idle)
         self._live_since = None
         self._dead_since = now - idle if self._dead_since is None else self._dead_since
         self._rejections = self._rejections + 1 if code is Trouble.REJECTED else 0

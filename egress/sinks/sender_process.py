@@ -1,134 +1,48 @@
-"""A sender as its sink sees it: a child process on pipes that never make the sink wait."""
+"""A sender (egress.sinks.sender) as its sink sees it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import select
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-_PIPE_SIZE = 1 << 18
-_LINE_MOST = 1 << 16
-_WORDS_MOST = 2_000
-_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What a sender needs of the environment; the rest may hold other secrets of the worker."""
+from egress.sinks.child import Child, Report, environment
+from egress.sinks.rtmp_protocol import Trouble
+from egress.sinks.sender_feed import END
 
 
-class SenderProcess:
-    """One running sender. No method waits, but `wait` (at most the time it is given).
+class SenderProcess(Child):
+    """One running sender, which says by itself what becomes of its connection.
 
     The system kills it when the thread that made it ends, so that one that hangs does not outlive a killed worker.
-
-    `ready` says whether the pipe has taken all that was sent; only then may more be sent.
     """
 
     def __init__(self, order: bytes) -> None:
         root = str(Path(__file__).resolve().parents[2])
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "egress.sinks.sender", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=environment,
-            # A Ctrl-C on the terminal is for the worker, which then ends the stream in good order.
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        for pipe in (self._stdin, self._stdout, self._stderr):
-            os.set_blocking(pipe.fileno(), False)
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        self._left = memoryview(b"")
-        self._partial = bytearray()
-        self._words = bytearray()
+        around = environment("SSL_CERT_FILE", "SSL_CERT_DIR")
+        around["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        super().__init__([sys.executable, "-m", "egress.sinks.sender", str(os.getpid())], around)
         self.send(order)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    @property
-    def ready(self) -> bool:
-        """Whether all that was sent is in the pipe."""
-        self._push()
-        return not self._left
-
-    @property
-    def ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._process.poll() is not None
-
-    def send(self, data: bytes) -> None:
-        """Send bytes as far as the pipe takes them; what is left goes with the next look at `ready`."""
-        assert not self._left
-        self._left = memoryview(data)
-        self._push()
-
-    def reports(self) -> list[dict[str, Any]]:
+    def reports(self) -> list[Report]:
         """What it has reported since the last time."""
-        self._words += _read(self._stderr.fileno(), _WORDS_MOST)
-        del self._words[:-_WORDS_MOST]
-        self._partial += _read(self._stdout.fileno(), _LINE_MOST)
-        *lines, rest = bytes(self._partial).split(b"\n")
-        self._partial = bytearray(rest[:_LINE_MOST])
         found = []
-        for line in lines:
+        for line in self._lines():
             with contextlib.suppress(ValueError):
                 if isinstance(said := json.loads(line), dict):
                     found.append(said)
         return found
 
-    @property
-    def last_words(self) -> str:
-        """The last line it wrote to stderr, if any."""
-        return self._words.decode(errors="replace").strip().rpartition("\n")[2]
+    def finish(self) -> None:
+        """Have it send what it has, say goodbye and end."""
+        self.send(END)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until it reports something, takes more of what was sent, or the time is over."""
-        # Not select(): a worker may well have more than 1024 files open.
-        poll = select.poll()
-        poll.register(self._stdout, select.POLLIN)
-        if self._left:
-            poll.register(self._stdin, select.POLLOUT)
-        poll.poll(seconds * 1000)
+    def death(self) -> tuple[Trouble, str]:
+        """It dies only of a fault of its own."""
+        return Trouble.SENDER, f"the sender died: {self.last_words or 'without a word'}"
 
-    def kill(self) -> None:
-        """End it at once and let go of its pipes."""
-        if self._process.poll() is None:
-            self._process.kill()
-        for pipe in (self._stdin, self._stdout, self._stderr):
-            with contextlib.suppress(OSError):
-                pipe.close()
-        self._left = memoryview(b"")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-
-    def _push(self) -> None:
-        while self._left:
-            try:
-                self._left = self._left[os.write(self._stdin.fileno(), self._left) :]
-            except BlockingIOError:
-                return
-            except OSError:
-                # It is gone, which `ended` tells; what was meant for it is of no use to anyone.
-                self._left = memoryview(b"")
-
-
-def _read(number: int, most: int) -> bytes:
-    try:
-        return os.read(number, most)
-    except OSError:
-        return b""
+    def silence(self) -> tuple[Trouble, str]:
+        """It reports every second whatever its server does, so it hangs."""
+        return Trouble.SENDER, "the sender hung and was killed"

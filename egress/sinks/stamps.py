@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from egress.model.errors import RequestError
 from egress.model.media import Packet, StreamInfo
 
+AHEAD_MS = 50
+"""How far sound may precede the keyframe a stream starts with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -41,9 +44,10 @@ class Stamper:
         at = _ms(packet.dts, info)
         return Unit(index, info.kind, at, _ms(packet.pts, info) - at, packet.key, packet.data)
 
-    def shift(self, earliest: int) -> int:
-        """What to add to every time so that none is below zero, `earliest` being the least one of a picture."""
-        return max(0, -self._priming, -earliest)
+    def shift(self, start: int) -> int:
+        """What to add to every time of a stream that starts with the picture of time `start`, so that it begins at
+        zero or a little later and none is below."""
+        return max(-self._priming, AHEAD_MS if start > 0 else 0) - start
 
 
 def _ms(count: int, info: StreamInfo) -> int:

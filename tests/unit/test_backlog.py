@@ -114,3 +114,20 @@ def test_sound_alone_begins_with_the_oldest() -> None:
         backlog.push(Unit(0, "audio", at, 0, True, b"a"))
     assert backlog.begin() == -21
     assert len(_drain(backlog, final=False)) == 3
+
+
+def test_what_came_before_the_first_keyframe_of_a_stream_is_not_lost_by_it() -> None:
+    backlog = Backlog(["video", "audio"])
+    _fill(backlog, 4040, 6060)
+    assert backlog.begin() == 6000
+    assert backlog.dropped == {"video": 0, "audio": 0}
+
+
+def test_sound_that_comes_late_does_not_precede_the_keyframe() -> None:
+    backlog = Backlog(["video", "audio"])
+    backlog.push(_picture(6000))
+    assert backlog.begin() == 6000
+    for at in range(5800, 6100, 20):
+        backlog.push(_sound(at))
+    assert min(unit.at for unit in _drain(backlog)) == 5960
+    assert backlog.dropped["audio"] == 0

@@ -19,7 +19,7 @@ import pytest
 from egress.model.errors import Blame, DestinationError, RequestError
 from egress.model.media import Codec, Packet, StreamInfo
 from egress.model.outputs import RtmpDoc
-from egress.sinks import rtmp
+from egress.sinks import live
 from egress.sinks.backoff import Backoff
 from egress.sinks.base import SinkContext
 from egress.sinks.destination import Patience
@@ -240,7 +240,7 @@ def test_a_sender_that_hangs_is_killed_and_replaced(tmp_path: Path, monkeypatch:
         pid = bench.until("live")["pid"]
         os.kill(pid, signal.SIGSTOP)
         with monkeypatch.context() as short:
-            short.setattr(rtmp, "_HUNG", 0.5)
+            short.setattr(live, "_HUNG", 0.5)
             status = bench.until("retrying")
         assert "hung" in status["last_error"]
         assert bench.events[-1]["blame"] == Blame.US

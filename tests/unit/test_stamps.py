@@ -8,7 +8,7 @@ import pytest
 
 from egress.model.errors import RequestError
 from egress.model.media import Codec, Packet, StreamInfo
-from egress.sinks.stamps import Stamper
+from egress.sinks.stamps import AHEAD_MS, Stamper
 
 VIDEO = StreamInfo("v", "video", Codec.H264, Fraction(1001, 30000), b"", 1)
 AUDIO = StreamInfo("a", "audio", Codec.AAC, Fraction(1, 48000), b"", 1, rate=48000, initial_padding=1024)
@@ -32,8 +32,13 @@ def test_one_shift_lifts_priming_and_early_pictures_above_zero() -> None:
     first = stamper.stamp(Packet("a", b"", -1024, -1024, 1024, True)).at
     assert first == -21
     assert stamper.shift(0) + first >= 0
-    assert stamper.shift(-67) == 67
+    assert stamper.shift(-67) - 67 == 22
     assert Stamper((VIDEO,)).shift(0) == 0
+
+
+def test_a_stream_that_starts_in_the_middle_starts_near_zero_with_room_for_sound_before_its_keyframe() -> None:
+    shift = Stamper((VIDEO, AUDIO)).shift(600_000)
+    assert 600_000 + shift == AHEAD_MS
 
 
 def test_an_unknown_stream_is_an_error() -> None:
