@@ -11,12 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from egress.model.errors import DestinationError, EgressError, Fault
 from egress.model.job import Artifact
 from egress.model.media import Nanos, Packet, StreamInfo
 from egress.model.outputs import SinkDoc
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Where files go that their target will not have: like a target an absolute path or an address, and what the
+    storage of it is told, secrets among that."""
+
+    to: str
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class SinkContext:
     `folder` is the sink's own folder in the spool (exists, private to it); `to` is the resolved target: an absolute
     path for files, an address for servers. `announce` publishes an event (a JSON-able dict with a `type`) from any
     thread. `started` is the wall-clock time (UTC) of session time 0, and so of pts 0. `storage` is what the
-    storage of `to` is told, secrets among them.
+    storage of `to` is told, secrets among them. `attempt` counts the workers of the job: those before this one died.
     """
 
     job: str
@@ -38,6 +47,7 @@ class SinkContext:
     announce: Callable[[dict[str, Any]], None]
     options: Mapping[str, str] = field(default_factory=dict)
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attempt: int = 1
 
 
 END = "end"
@@ -72,6 +82,10 @@ class Sink(ABC):
 
     They come as open, write and mark, close, deliver; or abort.
     """
+
+    resumes: ClassVar[bool] = False
+    """Whether the sink of a later attempt goes on in the folder, and at the target, of those before it, and makes one
+    product of all. Of others each attempt has a folder of its own and makes a product of its own."""
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         self.doc = doc
@@ -116,10 +130,12 @@ class Sink(ABC):
         return {}
 
     @classmethod
-    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
+    def recover(
+        cls, folder: Path, to: str, storage: Mapping[str, str] | None = None, backup: Backup | None = None
+    ) -> Sequence[Artifact]:
         """Finish what a dead process left in `folder` (the sink's spool folder) for target `to`.
 
-        `storage` is what the storage of `to` is told.
+        `storage` is what the storage of `to` is told; `backup` as in SinkContext.
         """
         return ()
 
