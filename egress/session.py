@@ -281,6 +281,8 @@ class Session:
             "participants": len(parts.stage.participants),
             "network": parts.visit.stats(),
             "intake": parts.stage.stats(),
+            "loudness": asdict(parts.programme.loudness),
+            "encoders": parts.programme.encoders(),
             "sinks": parts.outlets.status(),
             "cpu": round(usage.ru_utime + usage.ru_stime, 2),
             "memory": _resident(),

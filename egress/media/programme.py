@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder, VideoEncoder
 from egress.media.floor import Floor
+from egress.media.loudness import Loudness, LoudnessMeter
 from egress.media.mixer import Mixer
+from egress.media.samples import Samples
 from egress.media.scene import Cast, Scene
 from egress.media.speech import Speech
 from egress.model.clock import SessionClock
@@ -84,6 +86,7 @@ class Programme:
             self._video = VideoEncoder(pipeline.video, on_packet, on_error=on_error)
         self._mixer = Mixer(pipeline.audio.channels)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
+        self._meter = LoudnessMeter(pipeline.audio.rate, pipeline.audio.channels)
         self._lead = self._mixer.latency
         self._cast = Cast(on_warning)
         self._speech = Speech()
@@ -120,6 +123,15 @@ class Programme:
             error=self._error,
         )
 
+    @property
+    def loudness(self) -> Loudness:
+        """Of the sound so far; read from any thread."""
+        return self._meter.value
+
+    def encoders(self) -> Mapping[str, Mapping[str, int]]:
+        """Counters of every encoder, by stream; called from any thread."""
+        return {encoder.id: encoder.stats() for encoder in (self._video, self._audio) if encoder is not None}
+
     def start(self) -> None:
         """Begin ticking at session time 0."""
         self._thread.start()
@@ -149,8 +161,9 @@ class Programme:
             self._thread.join()
         if self._video:
             self._video.close(self._ticks)
-        self._audio.offer(self._mixer.flush())
+        self._sounds(self._mixer.flush())
         self._audio.close()
+        self._meter.close()
         return self._time(self._ticks)
 
     def _time(self, tick: int) -> Nanos:
@@ -254,4 +267,8 @@ class Programme:
         drop = min(self._lead, mixed.shape[1])
         self._lead -= drop
         if drop < mixed.shape[1]:
-            self._audio.offer(mixed[:, drop:])
+            self._sounds(mixed[:, drop:])
+
+    def _sounds(self, mixed: Samples) -> None:
+        self._audio.offer(mixed)
+        self._meter.offer(mixed)

@@ -1,0 +1,223 @@
+"""How loud the mix is: programme loudness, its range and true peak, measured while it is made."""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+from av.filter import Graph
+
+from egress.media.samples import Samples
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 30
+"""Seconds of sound that may wait to be measured; more is left out, counted."""
+
+_BLOCK = 10
+"""Blocks a second that are measured: loudness has a new value every 100 ms (EBU Tech 3341, 2.4)."""
+
+_REACH = 12
+"""Samples before and after an instant that its value between samples is read from."""
+
+_OVERSAMPLING = 4
+_DENSE = 0.25
+"""From this share of a block on it is cheaper to look everywhere than to gather the places."""
+
+_CLOSE_WITHIN = 10.0
+_SILENCE = -70.0
+"""LUFS; nothing below it counts (the absolute gate of BS.1770-4), so as an integrated value it says: no sound yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """Of what has been heard so far: LUFS, LU and dBTP, None where there was only silence.
+
+    `momentary` is of the last 400 ms, `short_term` of the last 3 s, `integrated` and `range` of all; `true_peak` is
+    the highest, `clipped` counts samples at full scale or beyond, `left_out` those that were not measured.
+    """
+
+    momentary: float | None = None
+    short_term: float | None = None
+    integrated: float | None = None
+    range: float | None = None
+    true_peak: float | None = None
+    clipped: int = 0
+    left_out: int = 0
+
+
+def _interpolators() -> Samples:
+    """Kaiser-windowed sinc weights (3, taps) for the instants 1/4, 2/4 and 3/4 after a sample."""
+    taps = np.arange(1 - _REACH, _REACH + 1)
+    rows = []
+    for phase in range(1, _OVERSAMPLING):
+        distance = taps - phase / _OVERSAMPLING
+        weights = np.sinc(distance) * np.i0(6 * np.sqrt(1 - (distance / _REACH) ** 2))
+        rows.append(weights / weights.sum())
+    return np.stack(rows).astype(np.float32)
+
+
+_WEIGHTS = _interpolators()
+_WORST = float(np.abs(_WEIGHTS).sum(axis=1).max())
+"""No instant between samples can be larger than this times the largest sample around it."""
+
+
+class TruePeak:
+    """The highest true peak of sound that adjoins, linear: read at four times its rate (BS.1770-4, annex 2)."""
+
+    def __init__(self, channels: int) -> None:
+        self.highest = 0.0
+        self._past = np.zeros((channels, 2 * _REACH - 1), np.float32)
+
+    def hear(self, sound: Samples) -> None:
+        """Take the next samples (channels, n), n at least 24."""
+        joined = np.concatenate((self._past, sound), axis=1)
+        self._past = joined[:, 1 - 2 * _REACH :]
+        largest = float(np.abs(joined).max(initial=0.0))
+        self.highest = max(self.highest, largest)
+        if largest * _WORST <= self.highest:
+            return
+        # Only where a sample is near that could lift the peak: in speech that soon is almost nowhere.
+        windows = np.lib.stride_tricks.sliding_window_view(joined, 2 * _REACH, axis=1)
+        steps = windows.shape[1] // _REACH
+        parts = np.abs(joined[:, : (steps + 2) * _REACH - _REACH]).reshape(len(joined), steps + 1, _REACH).max(axis=2)
+        loud = parts * _WORST > self.highest
+        for channel, near in enumerate(loud[:, :-1] | loud[:, 1:]):
+            if not near.any():
+                continue
+            if near.mean() > _DENSE:
+                chosen = windows[channel]
+            else:
+                chosen = windows[channel, (np.flatnonzero(near)[:, None] * _REACH + np.arange(_REACH)).reshape(-1)]
+            between = chosen @ _WEIGHTS.T
+            self.highest = max(self.highest, float(between.max()), -float(between.min()))
+
+
+class _Gauge:
+    """libavfilter's ebur128 for BS.1770-4 and EBU Tech 3342; true peaks are read here, for its own cost three times as
+    much."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        layout = "stereo" if channels == 2 else "mono"
+        self._rate = rate
+        self._layout = layout
+        self._pts = 0
+        self._graph = Graph()
+        form = f"sample_rate={rate}:sample_fmt=fltp:channel_layout={layout}:time_base=1/{rate}"
+        self._source = self._graph.add("abuffer", form)
+        meter = self._graph.add("ebur128", "metadata=1:framelog=quiet:peak=none")
+        self._result = self._graph.add("abuffersink")
+        self._source.link_to(meter)
+        meter.link_to(self._result)
+        self._graph.configure()
+
+    def measure(self, sound: Samples) -> dict[str, str]:
+        """The filter's values after these samples; {} when it has none yet."""
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout=self._layout)
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._pts, Fraction(1, self._rate)
+        self._pts += sound.shape[1]
+        self._source.push(frame)
+        values: dict[str, str] = {}
+        for answer in self._answers():
+            values = dict(answer.metadata)
+        return values
+
+    def _answers(self) -> Iterator[av.AudioFrame]:
+        while True:
+            try:
+                frame = self._result.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            if isinstance(frame, av.AudioFrame):
+                yield frame
+
+
+class LoudnessMeter:
+    """Measures contiguous blocks of the mix on a thread of its own, so that the mix never waits for it.
+
+    What a pause leaves out of a file is silence in the mix, and the gates of the measure leave silence out, so that one
+    measure holds for files with their pauses and without.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self.value = Loudness()
+        self._block = rate // _BLOCK
+        self._most = BACKLOG * rate
+        self._gauge = _Gauge(rate, channels)
+        self._peak = TruePeak(channels)
+        self._clipped = 0
+        self._left_out = 0
+        self._offered = 0
+        self._taken = 0
+        self._waiting: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="loudness", daemon=True)
+        self._thread.start()
+
+    def offer(self, block: Samples) -> None:
+        """Queue float32 samples (channels, n) that follow those before; they must not change afterwards. Never waits.
+
+        Called on one thread.
+        """
+        if self._offered - self._taken > self._most or not self._thread.is_alive():
+            self._left_out += block.shape[1]
+            return
+        self._offered += block.shape[1]
+        self._waiting.put(block)
+
+    def close(self) -> Loudness:
+        """Measure what waits, and say the whole."""
+        self._waiting.put(None)
+        self._thread.join(_CLOSE_WITHIN)
+        return self.value
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            # A figure less; the programme has no need of it.
+            log.exception("the loudness is measured no more")
+
+    def _work(self) -> None:
+        blocks: list[Samples] = []
+        there = 0
+        while (block := self._waiting.get()) is not None:
+            blocks.append(block)
+            there += block.shape[1]
+            if there >= self._block:
+                self._measure(np.concatenate(blocks, axis=1))
+                blocks, there = [], 0
+        self._measure(np.concatenate([*blocks, np.zeros((len(self._peak._past), 2 * _REACH), np.float32)], axis=1))
+
+    def _measure(self, sound: Samples) -> None:
+        self._taken += sound.shape[1]
+        self._peak.hear(sound)
+        self._clipped += int(np.count_nonzero(np.abs(sound) >= 1.0)) if self._peak.highest >= 1.0 else 0
+        values = self._gauge.measure(sound)
+        before = self.value
+        self.value = Loudness(
+            momentary=_level(values, "M", before.momentary),
+            short_term=_level(values, "S", before.short_term),
+            integrated=_level(values, "I", before.integrated),
+            range=_number(values, "LRA", before.range),
+            true_peak=round(20 * math.log10(self._peak.highest), 2) if self._peak.highest > 0 else None,
+            clipped=self._clipped,
+            left_out=self._left_out,
+        )
+
+
+def _number(values: dict[str, str], name: str, before: float | None) -> float | None:
+    value = float(values.get(f"lavfi.r128.{name}", "nan"))
+    return before if math.isnan(value) else round(value, 2)
+
+
+def _level(values: dict[str, str], name: str, before: float | None) -> float | None:
+    value = _number(values, name, before)
+    return None if value is None or value <= _SILENCE else value
