@@ -1,0 +1,48 @@
+// Who may use this server: API keys, and tokens for a while.
+
+import { html, useState } from "../static/vendor/preact.min.js";
+import { get, post, remove } from "./api.js";
+import { when } from "./format.js";
+import { Action, Dialog, Empty, Field, Problem, useList } from "./widgets.js";
+
+const SCOPES = ["read", "start", "stop", "admin"];
+
+export function Keys() {
+  const list = useList(() => get("keys"));
+  const [adding, add] = useState(false);
+  const [secret, reveal] = useState("");
+  return html`
+    <div class="heading"><h1>Access</h1><button type="button" class="main" onClick=${() => add(true)}>New key</button></div>
+    <${Problem} error=${list.error} />
+    ${adding && html`<${Add} close=${() => add(false)} made=${(made) => { add(false); reveal(made.key); list.again(); }} />`}
+    ${secret && html`<p class="banner">The key, shown this once: <code>${secret}</code> <button type="button" onClick=${() => reveal("")}>I have it</button></p>`}
+    ${list.items && list.items.length === 0 && html`<${Empty} title="No keys"><p>Whoever reaches this server may use all of it. Make a key before it listens beyond this machine.</p><//>`}
+    ${list.items && list.items.length > 0 && html`<table><thead><tr><th>Name</th><th>May</th><th>Rooms</th><th>Made</th><th>Last used</th><th></th></tr></thead>
+      <tbody>${list.items.map((k) => html`<tr key=${k.id}><td>${k.name} <code>${k.prefix}…</code></td><td>${k.scopes.join(", ")}</td>
+        <td>${(k.rooms || []).join(", ") || "all"}</td><td>${when(k.created)}</td><td>${k.used ? when(k.used) : "never"}</td>
+        <td class="actions">${k.revoked ? "revoked" : html`<${Action} label="Revoke" confirm="Revoke it?" kind="danger" act=${() => remove(`keys/${k.id}`)} done=${list.again} />`}</td></tr>`)}
+      </tbody></table>`}`;
+}
+
+function Add({ close, made }) {
+  const [name, set] = useState("");
+  const [scopes, choose] = useState(["read", "start", "stop"]);
+  const [rooms, limit] = useState("");
+  const [error, say] = useState(null);
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      made(await post("keys", { name, scopes, rooms: rooms.split(/[\s,]+/).filter(Boolean) }));
+    } catch (refused) {
+      say(refused);
+    }
+  };
+  const toggle = (scope) => choose(scopes.includes(scope) ? scopes.filter((s) => s !== scope) : [...scopes, scope]);
+  return html`<${Dialog} title="New key" close=${close}><form onSubmit=${submit}>
+    <${Field} label="Name"><input required value=${name} onInput=${(e) => set(e.target.value)} /><//>
+    <fieldset><legend>May</legend>${SCOPES.map((scope) => html`<label><input type="checkbox" checked=${scopes.includes(scope)} onChange=${() => toggle(scope)} /> ${scope}</label>`)}</fieldset>
+    <${Field} label="Only in rooms" hint="Patterns like local:team-*; empty for every room."><input value=${rooms} onInput=${(e) => limit(e.target.value)} /><//>
+    <${Problem} error=${error} />
+    <footer><button type="button" onClick=${close}>Cancel</button><button class="main">Make it</button></footer>
+  </form><//>`;
+}
