@@ -36,6 +36,8 @@ class JobOrder(BaseModel):
     private_avatars: bool = Field(False, description="Fetch pictures of peers from private addresses too.")
     ffmpeg: str = Field("", description="Absolute path of the ffmpeg some outputs are made with.")
     overwrite: bool = Field(False, description="Replace outputs that are there already.")
+    attempt: Annotated[int, Field(ge=1, description="Which worker of the job this is for; those before it died.")] = 1
+    detached: bool = Field(False, description="Outlive whoever started it: be reached by a socket in the folder.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 
