@@ -17,7 +17,9 @@ from egress.model.room import (
     Room,
     RoomEvent,
     RoomWarning,
+    TrackMuted,
     TrackPublished,
+    TrackUnpublished,
 )
 from egress.outlets import Outlets
 from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
@@ -54,6 +56,7 @@ class Chronicle:
                 self._room("joined", peer=peer.name, role=peer.role)
             case PeerChanged(peer):
                 self._attend(peer.id, before, now)
+                self._attendance.changed(peer, now)
                 self._room("changed", peer=peer.name, role=peer.role)
             case PeerLeft(peer_id, reason):
                 self._attend(peer_id, before, now)
@@ -61,7 +64,12 @@ class Chronicle:
                 self._room("left", peer=name, reason=reason)
             case TrackPublished(track):
                 name = before.peers[track.peer].name if track.peer in before.peers else track.peer
+                self._attendance.published(track, now)
                 self._room("published", peer=name, track=str(track.source))
+            case TrackUnpublished(track_id):
+                self._attendance.unpublished(track_id, now)
+            case TrackMuted(track_id, muted):
+                self._attendance.muted(track_id, muted, now)
             case ConnectionLost(reason):
                 self._attendance.begin("gap", now, reason)
                 self._outlets.mark(Mark(now, "gap", f"connection lost: {reason}" if reason else "connection lost"))
@@ -107,6 +115,8 @@ class Chronicle:
         )
         if there is not None and was is None:
             self._attendance.joined(there, now)
+            for track in self._stage.room.tracks_of(peer_id):
+                self._attendance.published(track, now)
             self._outlets.mark(Mark(now, "join", there.name))
         elif was is not None and there is None:
             self._attendance.left(peer_id, now)

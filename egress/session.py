@@ -189,6 +189,7 @@ class Session:
                 artifacts=artifacts,
                 figures=self._figures(parts),
                 blame=outcome.blame,
+                streams=parts.programme.infos,
             )
         except (OSError, DestinationError) as error:
             why = error.message if isinstance(error, DestinationError) else error.strerror

@@ -1,19 +1,21 @@
-"""Who was there and when, and when nothing was recorded: bounded, and written down as it happens, so that a worker's
-death loses none of it."""
+"""Who was there and when, what they published, and when nothing was recorded: bounded, and written down as it happens,
+so that a worker's death loses none of it."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from egress.model.media import SECOND, Nanos
+from egress.model.media import SECOND, Codec, Nanos
 from egress.model.order import JobOrder
-from egress.model.room import Peer
+from egress.model.room import Peer, Track, TrackSource
 
 LIMIT = 10_000
-"""Visits one job lists; further ones are counted, so that no crowd can grow a manifest without end."""
+"""Visits one job lists, and tracks, and spans of each sort; further ones are counted, so that no crowd can grow a
+manifest without end."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ Span = Literal["gap", "pause"]
 
 
 class Attendance:
-    """When each peer was there, and when nothing was recorded, in session time.
+    """When each peer was there and its tracks were, and when nothing was recorded, in session time.
 
     With `journal`, every step is a line of JSON there at once.
     """
@@ -33,6 +35,8 @@ class Attendance:
         self._journal = journal
         self._visits: list[dict[str, Any]] = []
         self._present: dict[str, int] = {}
+        self._tracks: dict[str, dict[str, Any]] = {}
+        self._changes = 0
         self._spans: dict[Span, list[dict[str, Any]]] = {"gap": [], "pause": []}
 
     @classmethod
@@ -51,15 +55,7 @@ class Attendance:
         for line in lines:
             try:
                 row = json.loads(line)
-                match row["event"]:
-                    case "joined":
-                        attendance.joined(Peer(row["id"], row["name"], row["role"]), row["at"])
-                    case "left":
-                        attendance.left(row["id"], row["at"])
-                    case "begin":
-                        attendance.begin(row["span"], row["at"], row["reason"])
-                    case "end":
-                        attendance.end(row["span"], row["at"])
+                attendance._again(row)
             except (ValueError, KeyError, TypeError):
                 continue
         return attendance
@@ -72,15 +68,68 @@ class Attendance:
             self.refused += 1
             return
         self._present[peer.id] = len(self._visits)
-        self._visits.append({"id": peer.id, "name": peer.name, "role": peer.role, "joined": at, "left": None})
+        roles = [{"role": peer.role, "since": at}]
+        visit = {"id": peer.id, "name": peer.name, "role": peer.role, "roles": roles, "joined": at, "left": None}
+        self._visits.append(visit)
         self._note({"event": "joined", "id": peer.id, "name": peer.name, "role": peer.role, "at": at})
 
+    def changed(self, peer: Peer, at: Nanos) -> None:
+        """A peer that is there has another name or role."""
+        if peer.id not in self._present:
+            return
+        visit = self._visits[self._present[peer.id]]
+        if (visit["name"], visit["role"]) == (peer.name, peer.role):
+            return
+        if peer.role != visit["role"] and self._one_more():
+            visit["roles"].append({"role": peer.role, "since": at})
+        visit["name"], visit["role"] = peer.name, peer.role
+        self._note({"event": "changed", "id": peer.id, "name": peer.name, "role": peer.role, "at": at})
+
     def left(self, peer: str, at: Nanos) -> None:
-        """A peer went."""
+        """A peer went, and its tracks with it."""
         visit = self._present.pop(peer, None)
-        if visit is not None:
-            self._visits[visit]["left"] = at
-            self._note({"event": "left", "id": peer, "at": at})
+        if visit is None:
+            return
+        self._visits[visit]["left"] = at
+        for track in self._tracks.values():
+            if track["peer"] == peer:
+                _end(track, at)
+        self._note({"event": "left", "id": peer, "at": at})
+
+    def published(self, track: Track, at: Nanos) -> None:
+        """A peer that is there published a track; anybody else's is not listed."""
+        if track.peer not in self._present or track.id in self._tracks:
+            return
+        if len(self._tracks) >= LIMIT:
+            self.refused += 1
+            return
+        row = {"id": track.id, "peer": track.peer, "kind": track.kind, "source": track.source, "codec": track.codec}
+        self._tracks[track.id] = {**row, "published": at, "unpublished": None, "muted": []}
+        self._note({"event": "published", **row, "at": at})
+        self.muted(track.id, track.muted, at)
+
+    def unpublished(self, track: str, at: Nanos) -> None:
+        """A track is no longer there."""
+        row = self._tracks.get(track)
+        if row is not None and row["unpublished"] is None:
+            _end(row, at)
+            self._note({"event": "unpublished", "id": track, "at": at})
+
+    def muted(self, track: str, muted: bool, at: Nanos) -> None:
+        """A track was muted, or is no longer."""
+        row = self._tracks.get(track)
+        if row is None or row["unpublished"] is not None:
+            return
+        spans = row["muted"]
+        if muted == bool(spans and spans[-1]["to"] is None):
+            return
+        if not muted:
+            spans[-1]["to"] = at
+        elif self._one_more():
+            spans.append({"from": at, "to": None})
+        else:
+            return
+        self._note({"event": "muted", "id": track, "muted": muted, "at": at})
 
     def begin(self, span: Span, at: Nanos, reason: str = "") -> None:
         """From here on nothing is recorded; once begun, a span lasts until it ends."""
@@ -102,25 +151,60 @@ class Attendance:
 
     def spans(self, span: Span) -> list[dict[str, Any]]:
         """`from` and `to` in seconds, null when it lasted to the end, and the `reason` if there is one."""
-        return [
-            {
-                "from": in_seconds(row["from"]),
-                "to": None if row["to"] is None else in_seconds(row["to"]),
-                **({"reason": row["reason"]} if row["reason"] else {}),
-            }
-            for row in self._spans[span]
-        ]
+        return [_span(row) for row in self._spans[span]]
 
     def table(self) -> list[dict[str, Any]]:
         """One row a visit; times in seconds, `left` null for whoever stayed to the end."""
         return [
             {
                 **visit,
+                "roles": [{**role, "since": in_seconds(role["since"])} for role in visit["roles"]],
                 "joined": in_seconds(visit["joined"]),
-                "left": None if visit["left"] is None else in_seconds(visit["left"]),
+                "left": _seconds(visit["left"]),
             }
             for visit in self._visits
         ]
+
+    def tracks(self) -> list[dict[str, Any]]:
+        """One row a track; times in seconds, `unpublished` null for what was there at the end."""
+        return [
+            {
+                **track,
+                "published": in_seconds(track["published"]),
+                "unpublished": _seconds(track["unpublished"]),
+                "muted": [_span(row) for row in track["muted"]],
+            }
+            for track in self._tracks.values()
+        ]
+
+    def _one_more(self) -> bool:
+        """Whether one more change of a role, or one more mute, may be listed."""
+        self._changes += 1
+        if self._changes > LIMIT:
+            self.refused += 1
+        return self._changes <= LIMIT
+
+    def _again(self, row: dict[str, Any]) -> None:
+        """A step as it was noted; raises ValueError, KeyError or TypeError when it is none."""
+        at = row["at"]
+        match row["event"]:
+            case "joined":
+                self.joined(Peer(row["id"], row["name"], row["role"]), at)
+            case "changed":
+                self.changed(Peer(row["id"], row["name"], row["role"]), at)
+            case "left":
+                self.left(row["id"], at)
+            case "published":
+                codec = Codec(row["codec"]) if row["codec"] else None
+                self.published(Track(row["id"], row["peer"], row["kind"], TrackSource(row["source"]), codec), at)
+            case "unpublished":
+                self.unpublished(row["id"], at)
+            case "muted":
+                self.muted(row["id"], row["muted"], at)
+            case "begin":
+                self.begin(row["span"], at, row["reason"])
+            case "end":
+                self.end(row["span"], at)
 
     def _note(self, row: dict[str, Any]) -> None:
         if self._journal is None:
@@ -136,6 +220,22 @@ class Attendance:
 
 def _journal(order: JobOrder) -> Path:
     return Path(order.folder) / "attendance.jsonl"
+
+
+def _end(track: dict[str, Any], at: Nanos) -> None:
+    if track["unpublished"] is None:
+        track["unpublished"] = at
+        if track["muted"] and track["muted"][-1]["to"] is None:
+            track["muted"][-1]["to"] = at
+
+
+def _span(row: Mapping[str, Any]) -> dict[str, Any]:
+    reason = {"reason": row["reason"]} if row.get("reason") else {}
+    return {"from": in_seconds(row["from"]), "to": _seconds(row["to"]), **reason}
+
+
+def _seconds(nanos: Nanos | None) -> float | None:
+    return None if nanos is None else in_seconds(nanos)
 
 
 def in_seconds(nanos: Nanos) -> float:

@@ -12,7 +12,7 @@ from egress.disk import read_json, write_json
 from egress.model import registry
 from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
-from egress.model.media import Nanos
+from egress.model.media import SECOND, Nanos, StreamInfo
 from egress.model.order import JobOrder
 from egress.model.targets import scheme_of
 from egress.storage.attendance import Attendance, in_seconds
@@ -21,14 +21,20 @@ from egress.storage.receipt import keep_receipt, receipt
 _FOLDER, _OUTCOME, _SENDING = "manifest", "outcome.json", "manifest.json"
 
 
+_HEARD = ("mp4", "hls", "audio", "webm")
+"""Kinds of artifacts that hold the programme's sound."""
+
+
 def artifact_row(artifact: Artifact) -> dict[str, Any]:
     """An artifact as the manifest and events show it."""
+    length = artifact.duration
     return {
         "kind": artifact.kind,
         "location": artifact.location,
         "size": artifact.size,
-        "duration": in_seconds(artifact.duration),
+        "duration": in_seconds(length),
         "sha256": artifact.sha256,
+        "bitrate": round(artifact.size * 8 * SECOND / length) if artifact.size and length else None,
         **artifact.details,
     }
 
@@ -46,13 +52,18 @@ def write_manifest(
     artifacts: Sequence[Artifact],
     figures: Mapping[str, Any],
     blame: Blame | None = None,
+    streams: Sequence[StreamInfo] = (),
+    attempts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Write the manifest whole or not at all, first into the job's spool folder; says where it is.
+    """Write the manifest (egress.model.manifest) whole or not at all, first into the spool folder; says where it is.
 
     Raises OSError, or DestinationError when it belongs to a storage elsewhere, which is asked and so blocks.
 
-    It replaces an earlier job's, but not that of one which ended after this one had begun.
+    It replaces an earlier job's, but not that of one which ended after this one had begun. `figures` are those of the
+    last `alive` event, {} when nobody knows them. Without `attempts` this was the only one.
     """
+    loudness = _loudness(figures)
+    only = {"number": 1, "started": started.isoformat(), "ended": ended.isoformat(), "why": reason}
     document = {
         "egress": __version__,
         "job": order.id,
@@ -65,11 +76,16 @@ def write_manifest(
         "started": started.isoformat(),
         "ended": ended.isoformat(),
         "duration": in_seconds(length),
+        "attempts": [dict(attempt) for attempt in attempts] or [only],
         "peers": attendance.table(),
+        "tracks": attendance.tracks(),
         "uncounted_visits": attendance.refused,
         "gaps": attendance.spans("gap"),
         "pauses": attendance.spans("pause"),
-        "artifacts": [artifact_row(artifact) for artifact in artifacts],
+        "streams": [_stream(info, figures, length) for info in streams],
+        "loudness": loudness,
+        "artifacts": [_heard(artifact_row(artifact), loudness) for artifact in artifacts],
+        "drops": _drops(figures),
         "figures": dict(figures),
     }
     if Path(order.folder).is_dir():
@@ -96,10 +112,42 @@ def complete_manifest(order: JobOrder, document: Mapping[str, Any], artifacts: S
         for row in document.get("artifacts", ())
         if row["location"] not in places and not row["location"].startswith(spool)
     ]
-    rows += [artifact_row(artifact) for artifact in artifacts]
+    rows += [_heard(artifact_row(artifact), document.get("loudness")) for artifact in artifacts]
     whole = {**document, "artifacts": rows, "recovered": datetime.now(UTC).isoformat()}
     write_json(_outcome(order), whole)
     return _deliver(order.manifest, order, whole)
+
+
+def _loudness(figures: Mapping[str, Any]) -> dict[str, Any] | None:
+    told = figures.get("loudness")
+    return {name: told[name] for name in ("integrated", "range", "true_peak", "clipped")} if told else None
+
+
+def _heard(row: dict[str, Any], loudness: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**row, "loudness": loudness} if loudness and row["kind"] in _HEARD else row
+
+
+def _stream(info: StreamInfo, figures: Mapping[str, Any], length: Nanos) -> dict[str, Any]:
+    sent = figures.get("encoders", {}).get(info.id, {}).get("bytes")
+    row = {"id": info.id, "kind": info.kind, "codec": info.codec, "bitrate": info.bitrate, "rung": info.rung}
+    row["measured"] = round(sent * 8 * SECOND / length) if sent and length else None
+    if info.kind == "audio":
+        return {**row, "rate": info.rate, "channels": info.channels}
+    return {**row, "size": str(info.size), "fps": round(float(info.fps), 3) if info.fps else None}
+
+
+def _drops(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What every bounded queue has left out, from the figures each of them tells."""
+    sinks: dict[str, int] = {}
+    for sink in figures.get("sinks", ()):
+        lost = sink["refused"] + sink.get("dropped", 0)
+        sinks[sink["sink"]] = sinks.get(sink["sink"], 0) + lost
+    return {
+        "intakes": figures.get("intake", {}).get("dropped", 0),
+        "encoders": {id: told["refused"] for id, told in figures.get("encoders", {}).items()},
+        "sinks": sinks,
+        "loudness": figures.get("loudness", {}).get("left_out", 0),
+    }
 
 
 def _deliver(to: str, order: JobOrder, document: Mapping[str, Any]) -> str:

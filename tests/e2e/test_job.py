@@ -12,6 +12,7 @@ import av
 import pytest
 
 from egress.model.media import Codec, Size
+from tests.manifests import checked
 from tests.recording import UNHURRIED, Recording, recording
 from tests.world import World
 
@@ -28,7 +29,7 @@ async def run(tmp_path: Path, world: World, pipeline: str = "live-hls", *words: 
 def manifest_of(job: Recording) -> dict[str, Any]:
     """The manifest beside the HLS."""
     found: dict[str, Any] = json.loads((job.artifact("hls").parent / "manifest.json").read_text())
-    return found
+    return checked(found)
 
 
 @pytest.mark.parametrize("participants", [1, 4])

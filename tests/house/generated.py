@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from egress import pipelines
-from egress.model import settings
+from egress.model import manifest, settings
 from egress.model.control import COMMANDS, Command
 from egress.model.look import LAYOUTS, OVERLAYS, LayoutDoc, OverlayDoc, Palette
 from egress.model.places import PLACEHOLDERS
@@ -163,15 +163,30 @@ def _range(field: dict[str, Any]) -> str:
     return f"{low} {high}"
 
 
+def manifest_tables() -> str:
+    """Every field of a manifest, a table for each of its parts."""
+    return "\n\n".join(_manifest_part(model) for model in manifest.PARTS)
+
+
+def _manifest_part(model: type[BaseModel]) -> str:
+    made = model.model_json_schema(by_alias=True)
+    rows = [(f"`{key}`", field.get("description", "")) for key, field in made["properties"].items()]
+    return f"### {model.__name__}\n\n{(model.__doc__ or '').strip()}\n\n" + _table(("field", "what it says"), rows)
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/control.md": {"commands": commands_table},
+    "docs/manifest.md": {"fields": manifest_tables},
     "docs/settings.md": {"settings": settings_table},
     "docs/pipelines.md": {"fields": fields_tables, "placeholders": placeholders_table},
     "pipelines/README.md": {"pipelines": pipelines_table},
 }
 """Files, and the blocks in them between `<!-- NAME: made by ... -->` and `<!-- /NAME -->`."""
 
-WHOLE: dict[str, Callable[[], str]] = {"pipelines/schema.json": schema_text}
+WHOLE: dict[str, Callable[[], str]] = {
+    "pipelines/schema.json": schema_text,
+    f"egress/model/{manifest.SCHEMA_FILE}": manifest.schema_text,
+}
 """Files that are made whole."""
 
 

@@ -17,6 +17,7 @@ from egress.model.pipeline import Pipeline
 from egress.model.room import ConnectionLost, ConnectionRestored, Peer, PeerJoined, PeerLeft, RoomClosed, RoomEvent
 from egress.rooms.base import RoomSession
 from egress.session import Outcome, Session
+from tests.manifests import checked
 
 ADA = Peer("ada", "Ada", "host")
 
@@ -96,7 +97,7 @@ class Job:
     @property
     def manifest(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(Path(self.order.manifest).read_text())
-        return found
+        return checked(found)
 
     def block_the_manifest(self) -> None:
         """Have a folder where the manifest belongs."""
