@@ -275,6 +275,8 @@ def _ffmpeg(command: str) -> Iterator[Finding]:
     ffmpeg = programs.find(command)
     has = programs.encoders(ffmpeg) if ffmpeg else frozenset()
     lacking = [name for name in programs.ENCODERS if name not in has]
+    if ffmpeg and programs.srt_problem(ffmpeg):
+        lacking.append("SRT")
     without = f", without {', '.join(lacking)}" if lacking else ""
     found = f"{ffmpeg}{without}" if ffmpeg else f"{command}: no such program"
     fix = "apt-get install ffmpeg, or say where it is: EGRESS_FFMPEG"

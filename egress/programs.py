@@ -28,25 +28,46 @@ def find(command: str) -> str | None:
 @cache
 def encoders(ffmpeg: str) -> frozenset[str]:
     """The encoders an ffmpeg has; empty when it cannot be run."""
-    try:
-        asked = subprocess.run(
-            [ffmpeg, "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return frozenset()
-    _, _, rows = asked.stdout.decode(errors="replace").partition("------")
+    _, _, rows = _told(ffmpeg, "-encoders").partition("------")
     return frozenset(words[1] for line in rows.splitlines() if len(words := line.split()) > 1)
 
 
+@cache
+def _sends(ffmpeg: str) -> frozenset[str]:
+    """The protocols an ffmpeg can write to; empty when it cannot be run."""
+    _, _, rows = _told(ffmpeg, "-protocols").partition("Output:")
+    return frozenset(rows.split())
+
+
+def srt_problem(ffmpeg: str) -> str:
+    """Why no stream can be sent over SRT with this ffmpeg ("" for none there is), and the fix; "" when one can."""
+    if not ffmpeg:
+        return f"is sent by ffmpeg, and there is none here; {_INSTALL}"
+    if "srt" in _sends(ffmpeg):
+        return ""
+    return f"is sent by ffmpeg, and {ffmpeg} was built without SRT; use one that has it (Debian's has): EGRESS_FFMPEG"
+
+
+def _told(ffmpeg: str, question: str) -> str:
+    try:
+        asked = subprocess.run(
+            [ffmpeg, "-hide_banner", question], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.decode(errors="replace")
+
+
 def check_ffmpeg(pipeline: Pipeline, command: str) -> str:
-    """The path of the ffmpeg a pipeline's outputs are made with, "" where none is needed.
+    """The path of the ffmpeg a pipeline's outputs are made with; "" where there is none, and none is needed.
 
     Raises RequestError naming every sink that needs what is not there.
     """
     needing = _needs(pipeline)
-    if not needing:
-        return ""
     path = find(command)
+    if not needing:
+        # A running job may be told to send over SRT as well.
+        return path or ""
     if path is None:
         missing = f"is made by ffmpeg, and {command!r} is no program here; {_INSTALL}"
         raise refuse(f"pipeline {pipeline.name}", [Problem(field, missing) for field in needing])
@@ -57,6 +78,12 @@ def check_ffmpeg(pipeline: Pipeline, command: str) -> str:
         for name in names
         if name not in has
     ]
+    if problem := srt_problem(path):
+        found += [
+            Problem(f"sinks[{index}].kind", problem)
+            for index, sink in enumerate(pipeline.sinks)
+            if isinstance(sink, SrtDoc)
+        ]
     if found:
         raise refuse(f"pipeline {pipeline.name}", found)
     return path

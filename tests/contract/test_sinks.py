@@ -21,6 +21,9 @@ SINKS = registry.names("sinks")
 FILES = ("mp4", "hls")
 """Sinks that write files; the others write to a server, here one that refuses."""
 
+SILENT = "srt://127.0.0.1:9?streamid=contract-stream-0123&passphrase=contract-passphrase"
+"""An address (RFC 863) at which no SRT listener answers."""
+
 
 @pytest.fixture
 def refused() -> Iterator[str]:
@@ -33,7 +36,12 @@ def refused() -> Iterator[str]:
 @pytest.fixture
 def targets(tmp_path: Path, refused: str) -> dict[str, str]:
     """Where each sink writes."""
-    return {"mp4": str(tmp_path / "out" / "a.mp4"), "hls": str(tmp_path / "out" / "hls"), "rtmp": refused}
+    return {
+        "mp4": str(tmp_path / "out" / "a.mp4"),
+        "hls": str(tmp_path / "out" / "hls"),
+        "rtmp": refused,
+        "srt": SILENT,
+    }
 
 
 def make(kind: str, to: str, spool: Path, events: list[dict[str, Any]]) -> Sink:

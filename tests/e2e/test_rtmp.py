@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 
 from egress.model.errors import DestinationError
-from egress.model.outputs import RtmpDoc
 from egress.sinks import flv
-from egress.sinks.base import SinkContext, SinkState, SinkThread
+from egress.sinks.base import SinkState
 from egress.sinks.destination import Patience
-from egress.sinks.rtmp import RtmpSink
 from egress.sinks.sender_feed import Limits
-from tests.rtmp_programme import Programme, programme
-from tests.rtmp_server import NginxRtmp, TlsFront, silent_server, wait_for
-
-KEY = "canary-7f3e9a-4471"
-LIMITS, PATIENCE = Limits(), Patience()
-SHOW = programme(30, keyframe=30)
-"""Half a minute: tests stop it where they have seen enough."""
-
-
-class Live:
-    """A sink on its thread as the worker runs it, fed at the pace of the programme."""
-
-    def __init__(self, folder: Path, url: str, show: Programme, limits: Limits, patience: Patience) -> None:
-        self.events: list[dict[str, Any]] = []
-        context = SinkContext("job", "room", "title", datetime.now(UTC), folder, url, self.events.append)
-        doc = RtmpDoc(kind="rtmp", to=url)
-        self.sink = RtmpSink(doc, context, limits=limits, patience=patience)
-        self.thread = SinkThread("rtmp", self.sink, show.streams)
-        self.deepest = 0
-
-    @property
-    def state(self) -> str:
-        return str(self.sink.status()["state"])
-
-    def end(self) -> None:
-        """Close as the worker does; the queue never came near to being full."""
-        self.thread.finish()
-        assert self.thread.join(30)
-        assert self.thread.refused == 0
-        assert self.deepest < 200, "writing to a sink in trouble must not take longer than the programme"
-        assert KEY not in repr((self.events, self.sink.status(), self.thread.error, self.thread.artifacts))
-
-
-class Stage:
-    """Plays one programme to all its destinations, until told that enough was seen."""
-
-    def __init__(self, folder: Path, show: Programme = SHOW) -> None:
-        self.show = show
-        self.lives: list[Live] = []
-        self._folder = folder
-        self._packets = iter(show.packets)
-        self._began = time.monotonic()
-
-    def add(self, url: str, *, limits: Limits = LIMITS, patience: Patience = PATIENCE) -> Live:
-        folder = self._folder / f"sink-{len(self.lives)}"
-        folder.mkdir()
-        live = Live(folder, url, self.show, limits, patience)
-        self.lives.append(live)
-        return live
-
-    def play(self, *, until: Any = None, seconds: float = 20) -> None:
-        """Play on at live pace until a condition holds, or for so many seconds without one."""
-        end = time.monotonic() + seconds
-        while not (until is not None and until()):
-            if time.monotonic() >= end:
-                assert until is None, [(live.sink.status(), live.events[-3:]) for live in self.lives]
-                return
-            packet = next(self._packets)
-            wait = self._began + float(self.show.at(packet)) - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            for live in self.lives:
-                assert live.thread.offer(packet), live.thread.error
-                live.deepest = max(live.deepest, live.thread.depth)
-
-
-@contextmanager
-def _stage(folder: Path) -> Iterator[Stage]:
-    stage = Stage(folder)
-    try:
-        yield stage
-    finally:
-        for live in stage.lives:
-            live.thread.give_up("the test is over")
-            live.thread.join(10)
+from tests.live_stage import KEY, SHOW, Finder, playing
+from tests.rtmp_programme import Programme
+from tests.rtmp_server import NginxRtmp, ScriptedRtmp, TlsFront, silent_server, wait_for
 
 
 @dataclass(frozen=True)
@@ -110,11 +31,11 @@ class Recorded:
 
 
 def _recorded(file: Path, show: Programme = SHOW) -> Recorded:
-    known: dict[bytes, tuple[str, int, Fraction]] = {}
-    numbers = {"video": count(), "audio": count()}
+    known, times = {"video": Finder(), "audio": Finder()}, {"video": [], "audio": []}
     for packet in show.packets:
         data = flv.video(packet.data, key=packet.key, composition=0)[5:] if packet.stream == "video" else packet.data
-        known[data] = (packet.stream, next(numbers[packet.stream]), show.at(packet))
+        known[packet.stream].add(data, len(times[packet.stream]))
+        times[packet.stream].append(show.at(packet))
     found: dict[str, list[int]] = {"video": [], "audio": []}
     offsets = []
     with av.open(str(file)) as container:
@@ -122,9 +43,10 @@ def _recorded(file: Path, show: Programme = SHOW) -> Recorded:
         for packet in container.demux():
             if packet.dts is None or packet.time_base is None:
                 continue
-            kind, number, at = known[bytes(packet)]
+            kind = packet.stream.type
+            number = known[kind].find(bytes(packet))
             found[kind].append(number)
-            offsets.append(1000 * (packet.dts * packet.time_base - at))
+            offsets.append(1000 * (packet.dts * packet.time_base - times[kind][number]))
     return Recorded(found["video"], found["audio"], offsets)
 
 
@@ -140,7 +62,7 @@ def _file(server: NginxRtmp, key: str, which: int = -1) -> Path:
 
 
 def test_the_recording_holds_every_unit_in_time(tmp_path: Path) -> None:
-    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+    with NginxRtmp(tmp_path / "nginx") as server, playing(tmp_path) as stage:
         live = stage.add(server.url(KEY))
         stage.play(seconds=5)
         live.end()
@@ -158,7 +80,7 @@ def test_the_recording_holds_every_unit_in_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["kill", "drop"])
 def test_after_a_break_it_goes_on_soon_at_a_keyframe_and_in_time(tmp_path: Path, how: str) -> None:
-    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+    with NginxRtmp(tmp_path / "nginx") as server, playing(tmp_path) as stage:
         live = stage.add(server.url(KEY))
         stage.play(seconds=3)
         assert live.state == "live"
@@ -189,7 +111,7 @@ def test_a_frozen_server_fails_while_the_good_one_misses_nothing_and_comes_back_
         NginxRtmp(tmp_path / "good") as good,
         NginxRtmp(tmp_path / "bad") as bad,
         silent_server() as silent,
-        _stage(tmp_path) as stage,
+        playing(tmp_path) as stage,
     ):
         fine = stage.add(good.url(KEY))
         frozen = stage.add(bad.url(KEY), limits=limits, patience=patience)
@@ -218,7 +140,7 @@ def test_a_publish_the_server_forbids_fails_after_three_tries_with_the_fix(tmp_p
         asked.append(arguments)
         return 403
 
-    with NginxRtmp(tmp_path / "nginx", authorise=forbid) as server, _stage(tmp_path) as stage:
+    with NginxRtmp(tmp_path / "nginx", authorise=forbid) as server, playing(tmp_path) as stage:
         live = stage.add(server.url(KEY) + "?token=canary-query-9921")
         stage.play(until=lambda: live.state == "failed")
         assert [(a["name"], a["token"]) for a in asked] == [(KEY, "canary-query-9921")] * 3
@@ -230,7 +152,7 @@ def test_a_publish_the_server_forbids_fails_after_three_tries_with_the_fix(tmp_p
 
 
 def test_a_server_that_is_down_is_found_again(tmp_path: Path) -> None:
-    with NginxRtmp(tmp_path / "nginx") as server, _stage(tmp_path) as stage:
+    with NginxRtmp(tmp_path / "nginx") as server, playing(tmp_path) as stage:
         server.stop()
         live = stage.add(server.url(KEY))
         stage.play(until=lambda: live.state == "retrying")
@@ -246,7 +168,7 @@ def test_a_server_that_is_down_is_found_again(tmp_path: Path) -> None:
 def test_over_tls_with_an_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with NginxRtmp(tmp_path / "nginx") as server, TlsFront(tmp_path / "tls", server.port) as front:
         monkeypatch.setenv("SSL_CERT_FILE", str(front.ca))
-        with _stage(tmp_path) as stage:
+        with playing(tmp_path) as stage:
             live = stage.add(front.url(KEY))
             stage.play(until=lambda: live.state == "live")
             stage.play(seconds=2)
@@ -263,10 +185,55 @@ def test_a_certificate_that_proves_nothing_is_refused_before_anything_is_said(
     with NginxRtmp(tmp_path / "nginx") as server, TlsFront(tmp_path / "tls", server.port, name) as front:
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(front.ca))
-        with _stage(tmp_path) as stage:
+        with playing(tmp_path) as stage:
             live = stage.add(front.url(KEY))
             stage.play(until=lambda: live.state == "retrying")
             assert "certificate of localhost" in live.sink.status()["last_error"]
             live.end()
             assert isinstance(live.thread.error, DestinationError)
         assert bytes(front.heard) == b""
+
+
+def test_a_server_that_takes_it_for_eight_seconds_and_then_rejects_it_for_ever_fails_within_a_minute(
+    tmp_path: Path,
+) -> None:
+    units = sum(1 for packet in SHOW.packets if SHOW.at(packet) < 8)
+    server = ScriptedRtmp(
+        refuse=lambda n: "NetStream.Publish.Denied" if n else None, hang_up=lambda n: units if n == 0 else None
+    )
+    with NginxRtmp(tmp_path / "good") as good, server, playing(tmp_path) as stage:
+        fine, bad = stage.add(good.url(KEY)), stage.add(server.url(KEY))
+        stage.play(until=lambda: bad.state == "live")
+        stage.play(until=lambda: bad.state == "retrying")
+        stage.play(until=lambda: bad.state == "failed", seconds=50)
+        assert "NetStream.Publish.Denied" in bad.sink.status()["last_error"]
+        assert bad.events[-1]["blame"] == "destination", "it worked before"
+        assert 7 < bad.sink.status()["live_seconds"] < 10
+        for live in (fine, bad):
+            live.end()
+        recorded = _recorded(_file(good, KEY))
+        assert _unbroken(recorded.pictures) and _unbroken(recorded.sounds)
+
+
+def test_a_stream_added_in_the_middle_starts_near_time_0_at_a_keyframe_and_its_end_is_felt_by_nobody(
+    tmp_path: Path,
+) -> None:
+    with NginxRtmp(tmp_path / "nginx") as server, playing(tmp_path) as stage:
+        first = stage.add(server.url("first-" + KEY))
+        stage.play(seconds=2.5)
+        second = stage.add(server.url("second-" + KEY))
+        stage.play(until=lambda: second.state == "live")
+        stage.play(seconds=3)
+        first.end()
+        stage.lives.remove(first)
+        stage.play(seconds=2)
+        second.end()
+        assert second.sink.status()["dropped"] == {"video": 0, "audio": 0}
+        recorded = _recorded(_file(server, "second-" + KEY))
+        assert recorded.pictures[0] >= 75 and recorded.pictures[0] % 30 == 0, "a keyframe"
+        assert _unbroken(recorded.pictures) and _unbroken(recorded.sounds)
+        assert max(recorded.offsets) - min(recorded.offsets) <= 1
+        began = float(recorded.offsets[0]) + recorded.pictures[0] * 1000 / 30
+        assert 0 <= began <= 60, "its time is its own"
+        whole = _recorded(_file(server, "first-" + KEY))
+        assert _unbroken(whole.pictures) and _unbroken(whole.sounds)
