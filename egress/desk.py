@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from egress.model import control, look_texts, places
-from egress.model.control import Caption, Command, MarkNow, Pause, Resume, Stop, TimedMetadata
+from egress.model.control import (
+    AddDestination,
+    Caption,
+    Command,
+    MarkNow,
+    Pause,
+    RemoveDestination,
+    Resume,
+    Stop,
+    TimedMetadata,
+)
 from egress.model.directing import directed
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
@@ -30,8 +40,10 @@ class Desk:
         *,
         on_stop: Callable[[str], None],
         on_mark: Callable[[MarkNow | TimedMetadata | Caption], None],
+        on_destination: Callable[[AddDestination | RemoveDestination], str],
     ) -> None:
-        """`values` are what placeholders in texts stand for (`placeholders` of an order)."""
+        """`values` are what placeholders in texts stand for (`placeholders` of an order); `on_destination` says what
+        it does, or raises RequestError."""
         self._pipeline = order.pipeline
         self._folders = tuple(Path(folder) for folder in order.pictures)
         self._values = values
@@ -39,6 +51,7 @@ class Desk:
         self._announce = announce
         self._on_stop = on_stop
         self._on_mark = on_mark
+        self._on_destination = on_destination
         self._pauses = 0
 
     def hear(self, line: bytes) -> None:
@@ -72,6 +85,8 @@ class Desk:
             case MarkNow() | TimedMetadata() | Caption():
                 self._on_mark(command)
                 return "marked" if isinstance(command, MarkNow) else "sent"
+            case AddDestination() | RemoveDestination():
+                return self._on_destination(command)
             case Pause() if before.paused:
                 return "paused already"
             case Resume() if not before.paused:

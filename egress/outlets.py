@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from egress.model import registry
-from egress.model.errors import EgressError
+from egress.model.control import AddDestination, RemoveDestination
+from egress.model.errors import EgressError, RequestError
 from egress.model.job import Artifact
 from egress.model.media import Packet, StreamInfo
 from egress.model.order import JobOrder
-from egress.model.outputs import RtmpDoc
-from egress.model.secrets import redact_url
+from egress.model.outputs import FileDoc, SinkDoc
+from egress.model.problems import one_of
+from egress.model.providers import cautions_for
+from egress.model.rules import MAX_SINKS
+from egress.model.streams import STREAM_DOCS, check_stream, shown_stream, stream_doc
 from egress.model.targets import scheme_of
-from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
+from egress.sinks.base import Backup, Mark, SinkContext, SinkState, SinkThread
 from egress.storage.receipt import keep_receipt, undelivered
 
 DEADLINE = 20.0
@@ -30,6 +34,9 @@ STANDSTILL = 600.0
 
 GRACE = 5.0
 """Seconds a sink that was given up has to put away what it has."""
+
+MOST_SINKS = 200
+"""Sinks one job may have had: each leaves an artifact, which is kept in several documents."""
 
 _LOOK = 0.5
 
@@ -46,27 +53,116 @@ class Outlets:
         programme: Sequence[StreamInfo],
         announce: Callable[[dict[str, Any]], None],
     ) -> None:
+        self._order = order
+        self._started = started
+        self._programme = tuple(programme)
         self._announce = announce
         self._told: set[int] = set()
-        self._outlets: list[_Outlet] = []
-        for index, doc in enumerate(order.pipeline.sinks):
-            folder = sink_folder(Path(order.folder), index, doc.kind)
-            folder.mkdir(parents=True, exist_ok=True)
-            context = SinkContext(
-                job=order.id,
-                room=order.room,
-                title=order.title,
-                started=started,
-                folder=folder,
-                to=doc.to,
-                announce=announce,
-                options=({"overwrite": "yes"} if order.overwrite else {}) | {"ffmpeg": order.ffmpeg},
-                storage=order.storage_options.get(scheme_of(doc.to), {}),
-            )
-            sink = registry.load("sinks", doc.kind)(doc, context)
-            shown = redact_url(doc.to) if isinstance(doc, RtmpDoc) else doc.to
-            thread = SinkThread(f"{doc.kind} {shown}", sink, programme)
-            self._outlets.append(_Outlet(thread, doc.required, folder))
+        self._outlets: tuple[_Outlet, ...] = ()
+        """Those that are fed. Replaced as a whole: encoders' threads read it at any time."""
+        self._all: list[_Outlet] = []
+        self._leaving: dict[asyncio.Task[None], _Outlet] = {}
+        self._closing = False
+        for doc in order.pipeline.sinks:
+            self._open(doc)
+
+    def _open(self, doc: SinkDoc, name: str = "") -> _Outlet:
+        order = self._order
+        streamed = isinstance(doc, STREAM_DOCS)
+        if streamed:
+            name = name or self._free_name(shown_stream(doc.to))
+        folder = sink_folder(Path(order.folder), len(self._all), doc.kind)
+        folder.mkdir(parents=True, exist_ok=True)
+        context = SinkContext(
+            job=order.id,
+            room=order.room,
+            title=order.title,
+            started=self._started,
+            folder=folder,
+            to=doc.to,
+            announce=self._announce,
+            options=({"overwrite": "yes"} if order.overwrite else {}) | {"ffmpeg": order.ffmpeg, "name": name},
+            storage=order.storage_options.get(scheme_of(doc.to), {}),
+            backup=backup_of(doc, order.storage_options),
+        )
+        sink = registry.load("sinks", doc.kind)(doc, context)
+        thread = SinkThread(f"{doc.kind} {name if streamed else doc.to}", sink, self._programme)
+        outlet = _Outlet(thread, doc, folder, name)
+        self._all.append(outlet)
+        self._outlets = (*self._outlets, outlet)
+        return outlet
+
+    def change(self, command: AddDestination | RemoveDestination) -> str:
+        """Begin to stream to one more address, or end a stream; says what is being done.
+
+        Raises RequestError, and then nothing has changed. What is added starts at the next keyframe; what is removed
+        ends in good order, and nothing else is touched. To be called on the loop, which it does not hold up.
+        """
+        if self._closing:
+            raise _wrong("command", "comes at a wrong time: the job is ending")
+        return self._add(command) if isinstance(command, AddDestination) else self._remove(command)
+
+    def _add(self, command: AddDestination) -> str:
+        to, name = command.to.strip(), command.name.strip()
+        check_stream(to)
+        audio = self._order.pipeline.audio.codec
+        if audio != "aac":
+            raise _wrong("to", f"streams carry aac, and audio.codec of the pipeline is {audio}; set audio.codec: aac")
+        there = (*self._outlets, *self._leaving.values())
+        for outlet in there:
+            if isinstance(outlet.doc, STREAM_DOCS) and outlet.doc.to.strip() == to:
+                fix = "remove that first, or use another key" if outlet in self._outlets else "it is about to end, wait"
+                raise _wrong("to", f"is streamed to already, as {outlet.name}; {fix}")
+        if name and name != self._free_name(name):
+            raise _wrong("name", "is that of another stream of this job; choose another, or leave it out")
+        if len(there) >= MAX_SINKS:
+            raise _wrong("to", f"would be one too many: a job may have {MAX_SINKS} outputs at a time; remove one")
+        if len(self._all) >= MOST_SINKS:
+            raise _wrong("to", f"would be one too many: this job had {MOST_SINKS} outputs; start another one")
+        try:
+            outlet = self._open(stream_doc(to), name)
+        except OSError as error:
+            raise _wrong("to", f"cannot be added: the spool says {error.strerror}") from None
+        for caution in cautions_for(to, self._order.pipeline):
+            self._announce({"type": "warning", "message": caution})
+        return f"connecting to {outlet.name}"
+
+    def _remove(self, command: RemoveDestination) -> str:
+        said = command.destination.strip()
+        streams = [outlet for outlet in self._outlets if isinstance(outlet.doc, STREAM_DOCS)]
+        found = [outlet for outlet in streams if said in (outlet.name, outlet.doc.to.strip())]
+        found = found or [outlet for outlet in streams if said == shown_stream(outlet.doc.to)]
+        if len(found) > 1:
+            raise _wrong("destination", f"stands for several; use a name: {one_of(outlet.name for outlet in found)}")
+        if not found:
+            # It may be an address with its key, so it is not repeated.
+            known = ", ".join(sorted(outlet.name for outlet in streams)) or "none"
+            raise _wrong("destination", f"is none of this job's streams, which are: {known}")
+        (outlet,) = found
+        if all(other.thread.state is SinkState.FAILED for other in self._outlets if other is not outlet):
+            raise _wrong("destination", "is the only output that is left; stop the job instead")
+        self._outlets = tuple(other for other in self._outlets if other is not outlet)
+        task = asyncio.create_task(asyncio.to_thread(outlet.finish), name=f"end {outlet.name}")
+        self._leaving[task] = outlet
+        task.add_done_callback(self._left)
+        return f"ending {outlet.name}"
+
+    async def settled(self) -> None:
+        """Wait until everything that was removed has ended."""
+        while self._leaving:
+            await asyncio.wait(tuple(self._leaving))
+            # Callbacks of what has ended run before this goes on.
+            await asyncio.sleep(0)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        outlet = self._leaving.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s did not end well", outlet.name, exc_info=error)
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {outlet.name for outlet in (*self._outlets, *self._leaving.values())}
+        names = (wanted, *(f"{wanted} ({number})" for number in range(2, len(taken) + 3)))
+        return next(name for name in names if name not in taken)
 
     def write(self, packet: Packet) -> None:
         """Offer one packet to every sink; never waits; called from the encoders' threads."""
@@ -79,13 +175,13 @@ class Outlets:
             outlet.thread.offer(mark)
 
     def failures(self) -> tuple[tuple[str, EgressError, bool], ...]:
-        """(name, error, required) of the sinks that have failed; each is announced once."""
+        """(name, error, required) of the sinks that have failed, also if removed since; each is announced once."""
         failed = []
-        for index, outlet in enumerate(self._outlets):
+        for index, outlet in enumerate(self._all):
             thread, error = outlet.thread, outlet.thread.error
             if error is None:
                 continue
-            failed.append((thread.name, error, outlet.required))
+            failed.append((thread.name, error, outlet.doc.required))
             if index not in self._told:
                 self._told.add(index)
                 self._announce(
@@ -93,7 +189,7 @@ class Outlets:
                         "type": "sink",
                         "sink": thread.name,
                         "state": "failed",
-                        "required": outlet.required,
+                        "required": outlet.doc.required,
                         "reason": error.message,
                         "blame": str(error.blame),
                         "spool": str(outlet.folder) if undelivered(outlet.folder) else None,
@@ -104,7 +200,7 @@ class Outlets:
     @property
     def undelivered(self) -> tuple[tuple[str, Path], ...]:
         """(name, folder in the spool) of the sinks that keep something there: once closed, what was not delivered."""
-        return tuple((outlet.thread.name, outlet.folder) for outlet in self._outlets if undelivered(outlet.folder))
+        return tuple((outlet.thread.name, outlet.folder) for outlet in self._all if undelivered(outlet.folder))
 
     @property
     def all_failed(self) -> bool:
@@ -112,7 +208,7 @@ class Outlets:
         return all(outlet.thread.state is SinkState.FAILED for outlet in self._outlets)
 
     def status(self) -> list[dict[str, Any]]:
-        """State, queue and counters of each sink."""
+        """State, queue and counters of each sink that is fed or has not yet ended."""
         return [
             {
                 "sink": thread.name,
@@ -121,7 +217,7 @@ class Outlets:
                 "refused": thread.refused,
                 **thread.sink.status(),
             }
-            for thread in (outlet.thread for outlet in self._outlets)
+            for thread in (outlet.thread for outlet in (*self._outlets, *self._leaving.values()))
         ]
 
     async def close(self) -> tuple[Artifact, ...]:
@@ -130,18 +226,20 @@ class Outlets:
         The deadline is for closing. Deliveries go on for as long as they make progress. Of those that fail, `failures`
         knows why and `undelivered` where what there is has been kept.
         """
-        await asyncio.gather(*(asyncio.to_thread(outlet.finish) for outlet in self._outlets))
+        self._closing = True
+        await asyncio.gather(self.settled(), *(asyncio.to_thread(outlet.finish) for outlet in self._outlets))
         self.failures()
-        return tuple(artifact for outlet in self._outlets for artifact in outlet.thread.artifacts)
+        return tuple(artifact for outlet in self._all for artifact in outlet.thread.artifacts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outlet:
-    """One sink on its thread, whether the job needs it, and its folder in the spool."""
+    """One sink on its thread, its document, its folder in the spool, and the name of the stream if it is one."""
 
     thread: SinkThread
-    required: bool
+    doc: SinkDoc
     folder: Path
+    name: str
 
     def finish(self) -> None:
         """Have the sink close and deliver, or give it up, and note in its folder that all is done."""
@@ -171,6 +269,18 @@ class _Outlet:
         left = f"; what there is stays in the spool at {self.folder}" if undelivered(self.folder) else ""
         self.thread.give_up(f"{self.thread.name}: {why}{left}")
         self.thread.join(GRACE)
+
+
+def backup_of(doc: SinkDoc, options: Mapping[str, Mapping[str, str]]) -> Backup | None:
+    """Where a sink's files go when their target will not have them; `options` are what storages are told, by scheme."""
+    if not isinstance(doc, FileDoc) or doc.backup is None:
+        return None
+    return Backup(doc.backup, options.get(scheme_of(doc.backup), {}))
+
+
+def _wrong(field: str, message: str) -> RequestError:
+    """The error of one field of a command."""
+    return RequestError(f"{field} {message}", ((field, message),))
 
 
 def sink_folder(job: Path, index: int, kind: str) -> Path:

@@ -141,7 +141,15 @@ class Session:
         delay = self._order.pipeline.delay
         chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay)
         values = placeholders(self._order, clock.wall)
-        self._desk = Desk(self._order, values, stage, self._announce, on_stop=self.stop, on_mark=chronicle.mark)
+        self._desk = Desk(
+            self._order,
+            values,
+            stage,
+            self._announce,
+            on_stop=self.stop,
+            on_mark=chronicle.mark,
+            on_destination=outlets.change,
+        )
         self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
         parts = _Parts(visit, clock, programme, stage, outlets, chronicle)

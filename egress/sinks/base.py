@@ -48,6 +48,7 @@ class SinkContext:
     options: Mapping[str, str] = field(default_factory=dict)
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
     attempt: int = 1
+    backup: Backup | None = None
 
 
 END = "end"

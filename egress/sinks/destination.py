@@ -111,7 +111,7 @@ class Destination:
     def end(self) -> None:
         """The stream is over; a destination that failed or never was live has failed for good."""
         if not self._was_live:
-            self._fail("the job ended before the server had taken the stream")
+            self._fail("it ended before the server had taken the stream")
         elif self.state is not DestinationState.FAILED:
             self.state = DestinationState.ENDED
 

@@ -42,7 +42,7 @@ class SrtProcess(Child):
         self._last: float | None = None
         reading, writing = os.pipe()
         try:
-            with open(writing, "wb") as presets:
+            with os.fdopen(writing, "wb") as presets:
                 presets.write(_presets(address))
             super().__init__(_command(program, address, reading), environment(), (reading,))
         finally:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from egress import desk as module
 from egress.desk import Desk, placeholders
+from egress.model.errors import RequestError
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
 from egress.model.room import Peer, PeerJoined
@@ -26,6 +27,7 @@ class Office:
         self.events: list[dict[str, Any]] = []
         self.stops: list[str] = []
         self.marks: list[Any] = []
+        self.changes: list[Any] = []
         doc = {"name": "test", "sinks": [{"kind": "mp4", "to": "a.mp4"}]} | document
         order = JobOrder(
             id="job-1",
@@ -38,8 +40,20 @@ class Office:
         )
         values = placeholders(order, datetime(2026, 1, 31, 17, 45, tzinfo=UTC))
         self.desk = Desk(
-            order, values, self.house.stage, self.events.append, on_stop=self.stops.append, on_mark=self.marks.append
+            order,
+            values,
+            self.house.stage,
+            self.events.append,
+            on_stop=self.stops.append,
+            on_mark=self.marks.append,
+            on_destination=self._change,
         )
+
+    def _change(self, command: Any) -> str:
+        if command.command == "remove-destination":
+            raise RequestError("it is not there", (("destination", "is none"),))
+        self.changes.append(command)
+        return "connecting"
 
     def say(self, **command: Any) -> dict[str, Any]:
         self.desk.hear(json.dumps(command).encode())
@@ -117,3 +131,13 @@ async def test_a_job_is_not_paused_without_end(tmp_path: Path, monkeypatch: pyte
     office = Office(tmp_path)
     assert office.say(command="pause")["ok"] and office.say(command="resume")["ok"]
     assert office.refused(command="pause") == ["command"]
+
+
+async def test_streams_are_added_and_removed_by_who_has_them_and_refusals_are_answered(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    answer = office.say(command="add-destination", to="rtmp://host/live/canary-key", name="main")
+    assert (answer["ok"], answer["message"]) == (True, "connecting")
+    assert [command.name for command in office.changes] == ["main"]
+    assert office.refused(command="remove-destination", destination="other") == ["destination"]
+    assert office.refused(command="add-destination") == ["to"]
+    assert "canary" not in json.dumps(office.events)

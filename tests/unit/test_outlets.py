@@ -156,7 +156,7 @@ async def test_a_sink_nobody_needs_keeps_what_it_could_not_deliver_and_says_wher
     assert event["spool"] == str(outlets.undelivered[0][1])
 
 
-async def test_two_sinks_of_one_name_both_say_that_they_failed(
+async def test_two_streams_that_are_shown_alike_have_names_of_their_own_and_both_say_that_they_failed(
     tmp_path: Path, hands: type[Hands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hands, "failing", DestinationError)
@@ -166,7 +166,8 @@ async def test_two_sinks_of_one_name_both_say_that_they_failed(
     rows = [{"kind": "rtmp", "to": f"rtmp://host.example/live/{key}"} for key in ("key-one-1", "key-two-2")]
     outlets = _outlets(tmp_path, told.append, *rows)
     await outlets.close()
-    assert len({name for name, _, _ in outlets.failures()}) == 1
+    names = ["rtmp rtmp://host.example/live/…", "rtmp rtmp://host.example/live/… (2)"]
+    assert [name for name, _, _ in outlets.failures()] == names
     assert len(told) == 2
 
 
