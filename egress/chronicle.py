@@ -39,8 +39,11 @@ class Chronicle:
         announce: Callable[[dict[str, Any]], None],
         *,
         delay: Nanos,
+        since: Nanos = 0,
     ) -> None:
+        """`since` is the attendance's time of this visit's session time 0."""
         self._delay = delay
+        self._since = since
         self._clock = clock
         self._stage = stage
         self._outlets = outlets
@@ -50,13 +53,14 @@ class Chronicle:
     def tell(self, event: RoomEvent, before: Room) -> None:
         """An event that the stage has taken; `before` is the room before it."""
         now = self._clock.now()
+        then = self._since + now
         match event:
             case PeerJoined(peer):
                 self._attend(peer.id, before, now)
                 self._room("joined", peer=peer.name, role=peer.role)
             case PeerChanged(peer):
                 self._attend(peer.id, before, now)
-                self._attendance.changed(peer, now)
+                self._attendance.changed(peer, then)
                 self._room("changed", peer=peer.name, role=peer.role)
             case PeerLeft(peer_id, reason):
                 self._attend(peer_id, before, now)
@@ -64,18 +68,18 @@ class Chronicle:
                 self._room("left", peer=name, reason=reason)
             case TrackPublished(track):
                 name = before.peers[track.peer].name if track.peer in before.peers else track.peer
-                self._attendance.published(track, now)
+                self._attendance.published(track, then)
                 self._room("published", peer=name, track=str(track.source))
             case TrackUnpublished(track_id):
-                self._attendance.unpublished(track_id, now)
+                self._attendance.unpublished(track_id, then)
             case TrackMuted(track_id, muted):
-                self._attendance.muted(track_id, muted, now)
+                self._attendance.muted(track_id, muted, then)
             case ConnectionLost(reason):
-                self._attendance.begin("gap", now, reason)
+                self._attendance.begin("gap", then, reason)
                 self._outlets.mark(Mark(now, "gap", f"connection lost: {reason}" if reason else "connection lost"))
                 self._room("lost", reason=reason)
             case ConnectionRestored():
-                self._attendance.end("gap", now)
+                self._attendance.end("gap", then)
                 self._room("restored")
             case RoomWarning(message):
                 self._announce({"type": "warning", "message": message})
@@ -101,9 +105,9 @@ class Chronicle:
     def paused(self, paused: bool, at: Nanos) -> None:
         """A pause has begun or ended."""
         if paused:
-            self._attendance.begin("pause", at)
+            self._attendance.begin("pause", self._since + at)
         else:
-            self._attendance.end("pause", at)
+            self._attendance.end("pause", self._since + at)
         self._announce({"type": "pause", "paused": paused, "at": at / 1e9})
 
     def _attend(self, peer_id: str, before: Room, now: Nanos) -> None:
@@ -114,12 +118,12 @@ class Chronicle:
             for room in (before, self._stage.room)
         )
         if there is not None and was is None:
-            self._attendance.joined(there, now)
+            self._attendance.joined(there, self._since + now)
             for track in self._stage.room.tracks_of(peer_id):
-                self._attendance.published(track, now)
+                self._attendance.published(track, self._since + now)
             self._outlets.mark(Mark(now, "join", there.name))
         elif was is not None and there is None:
-            self._attendance.left(peer_id, now)
+            self._attendance.left(peer_id, self._since + now)
             self._outlets.mark(Mark(now, "leave", was.name))
 
     def _room(self, event: str, **details: str) -> None:

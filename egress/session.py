@@ -29,6 +29,7 @@ from egress.portraits import Portraits
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import END, Mark
 from egress.stage import Stage
+from egress.storage.attempts import Attempts
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import write_manifest
 
@@ -63,6 +64,8 @@ class _Parts:
     stage: Stage
     outlets: Outlets
     chronicle: Chronicle
+    since: Nanos
+    """The job's time of session time 0: what attempts before this one took, and the gaps after them."""
 
 
 class Session:
@@ -75,6 +78,7 @@ class Session:
         self._fault: EgressError | None = None
         self._bytes = 0
         self._attendance = Attendance.of(order)
+        self._attempts = Attempts(Path(order.folder))
         self._desk: Desk | None = None
 
     def command(self, line: bytes) -> None:
@@ -113,6 +117,7 @@ class Session:
 
     async def _visit(self, visit: RoomSession) -> Outcome:
         clock = SessionClock.start()
+        since = self._begun(clock)
         loop = asyncio.get_running_loop()
         outlets: Outlets | None = None
 
@@ -139,7 +144,7 @@ class Session:
         portraits = Portraits(anywhere if self._order.private_avatars else public)
         stage = Stage(self._order.pipeline, clock, visit, programme, on_warning, portraits.get)
         delay = self._order.pipeline.delay
-        chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay)
+        chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay, since=since)
         values = placeholders(self._order, clock.wall)
         self._desk = Desk(
             self._order,
@@ -152,7 +157,7 @@ class Session:
         )
         self._announce({"type": "ready", "started": clock.wall.isoformat(), "origin": clock.origin, **visit.info()})
         programme.start()
-        parts = _Parts(visit, clock, programme, stage, outlets, chronicle)
+        parts = _Parts(visit, clock, programme, stage, outlets, chronicle, since)
         pulse = self._start(self._pulse(parts), "pulse")
         tasks = [
             self._start(self._follow(parts), "follow the room"),
@@ -167,22 +172,33 @@ class Session:
             await _end(pulse, *tasks)
             await portraits.close()
 
+    def _begun(self, clock: SessionClock) -> Nanos:
+        """Note that this attempt begins to record, and what the ones before it left out; the job's time of that."""
+        since = self._attempts.begin(self._order.attempt, clock)
+        if len(self._attempts.rows) > 1:
+            before = self._attempts.rows[-2]
+            self._attendance.resumed(before.end, since, before.why)
+        return since
+
     async def _ladder(self, reason: str, parts: _Parts) -> Outcome:
         """Stop, step by step; whatever a step meets, the next ones are still taken."""
         now = parts.clock.now()
-        end = now if self._order.seconds is None else min(now, round(self._order.seconds * SECOND))
+        end = now
+        if self._order.seconds is not None:
+            end = max(0, min(now, round(self._order.seconds * SECOND) - parts.since))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
         card = self._order.pipeline.cards.end if self._order.pipeline.video is not None else None
         if card is not None and self._fault is None:
             parts.stage.end_with(card, end)
             end += card.duration
         length = await asyncio.to_thread(parts.programme.finish, end)
-        if reason == EMPTY and parts.stage.ever_published:
+        if reason == EMPTY and self._published(parts):
             # Nobody wants to keep the minutes after the last one has gone.
             parts.outlets.mark(Mark(min(length, parts.stage.last_seen), END, reason))
         await parts.stage.close()
         artifacts = await parts.outlets.close()
-        outcome = self._judge(reason, parts, artifacts, length)
+        outcome = self._judge(reason, parts, artifacts, parts.since + length)
+        self._attempts.ended(self._order.attempt, outcome.length, reason)
         try:
             await asyncio.to_thread(
                 write_manifest,
@@ -190,13 +206,14 @@ class Session:
                 self._order,
                 outcome.state,
                 outcome.reason,
-                started=parts.clock.wall,
+                started=self._attempts.started(parts.clock.wall),
                 ended=datetime.now(UTC),
-                length=length,
+                length=outcome.length,
                 attendance=self._attendance,
                 artifacts=artifacts,
                 figures=self._figures(parts),
                 blame=outcome.blame,
+                attempts=self._attempts.table(),
                 streams=parts.programme.infos,
             )
         except (OSError, DestinationError) as error:
@@ -225,9 +242,17 @@ class Session:
         for _, error, required in parts.outlets.failures():
             if required:
                 return Outcome(JobState.FAILED, error.message, error.blame, artifacts, length)
-        if not parts.stage.ever_published:
+        if not self._published(parts):
             return Outcome(JobState.ABORTED, f"nobody ever published ({reason})", None, artifacts, length)
-        return Outcome(JobState.FINISHED, reason, None, artifacts, length)
+        count = len(self._attempts.rows)
+        told = f"{reason} (in {count} attempts: a worker died on the way)" if count > 1 else reason
+        return Outcome(JobState.FINISHED, told, None, artifacts, length)
+
+    def _published(self, parts: _Parts) -> bool:
+        """Whether anybody ever sent media, in this attempt or one before."""
+        if parts.stage.ever_published:
+            self._attempts.saw_media(self._order.attempt)
+        return self._attempts.published
 
     def _fail(self, error: EgressError) -> None:
         self._fault = self._fault or error
@@ -249,9 +274,11 @@ class Session:
         rules = self._order.pipeline.stop
         limit = rules.max if self._order.seconds is None else min(rules.max, round(self._order.seconds * SECOND))
         why = "the asked-for length is reached" if limit < rules.max else "the longest a job may run"
+        limit -= parts.since
         empty = lost = last = 0
         while True:
             now = parts.clock.now()
+            self._published(parts)
             if (dead := parts.programme.stats.error) is not None:
                 self._fail(Fault(dead))
             if (failures := outlets.failures()) and outlets.all_failed:
@@ -276,6 +303,7 @@ class Session:
     async def _pulse(self, parts: _Parts) -> None:
         """Say once a second that we are alive, also while a long stop is under way."""
         while True:
+            self._attempts.beat(parts.since + parts.clock.now())
             self._announce({"type": "alive", **self._figures(parts)})
             await asyncio.sleep(ALIVE_EVERY)
 

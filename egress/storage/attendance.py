@@ -25,7 +25,8 @@ Span = Literal["gap", "pause"]
 
 
 class Attendance:
-    """When each peer was there and its tracks were, and when nothing was recorded, in session time.
+    """When each peer was there and its tracks were, and when nothing was recorded, in session time; that of a job with
+    several attempts is its first one's.
 
     With `journal`, every step is a line of JSON there at once.
     """
@@ -41,8 +42,10 @@ class Attendance:
 
     @classmethod
     def of(cls, order: JobOrder) -> Attendance:
-        """The attendance of a job that begins, kept in its spool folder."""
-        return cls(_journal(order))
+        """The attendance of a job, kept in its spool folder: what workers that died have noted stays."""
+        attendance = cls.load(order)
+        attendance._journal = _journal(order)
+        return attendance
 
     @classmethod
     def load(cls, order: JobOrder) -> Attendance:
@@ -149,6 +152,17 @@ class Attendance:
             known[-1]["to"] = at
             self._note({"event": "end", "span": span, "at": at})
 
+    def resumed(self, died: Nanos, at: Nanos, reason: str) -> None:
+        """A worker goes on where another died: whoever was there, and what was under way, ended with that one."""
+        for peer in tuple(self._present):
+            self.left(peer, died)
+        for span in self._spans:
+            self.end(span, died)
+        self._set_aside(at)
+        self._note({"event": "resumed", "at": at})
+        self.begin("gap", died, reason)
+        self.end("gap", at)
+
     def spans(self, span: Span) -> list[dict[str, Any]]:
         """`from` and `to` in seconds, null when it lasted to the end, and the `reason` if there is one."""
         return [_span(row) for row in self._spans[span]]
@@ -177,6 +191,10 @@ class Attendance:
             for track in self._tracks.values()
         ]
 
+    def _set_aside(self, at: Nanos) -> None:
+        """Have tracks of the same id published once more be listed once more."""
+        self._tracks = {id if "\0" in id else f"{id}\0{at}": row for id, row in self._tracks.items()}
+
     def _one_more(self) -> bool:
         """Whether one more change of a role, or one more mute, may be listed."""
         self._changes += 1
@@ -201,6 +219,8 @@ class Attendance:
                 self.unpublished(row["id"], at)
             case "muted":
                 self.muted(row["id"], row["muted"], at)
+            case "resumed":
+                self._set_aside(at)
             case "begin":
                 self.begin(row["span"], at, row["reason"])
             case "end":

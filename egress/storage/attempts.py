@@ -1,0 +1,175 @@
+"""The attempts of one job: which worker recorded when, and why it ended; kept in the spool, where the next one looks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from egress.model.clock import SessionClock
+from egress.model.media import SECOND, Nanos
+
+_JOURNAL, _PULSE = "attempts.jsonl", "pulse"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_UNKNOWN = "the worker died"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One worker of a job. `begin` and `end` are job time: since the first attempt's session time 0, gaps included.
+
+    `end` is its last sign of life; `why` says what became of it, "" while it lives. `published`: somebody sent media.
+    """
+
+    number: int
+    started: datetime
+    begin: Nanos
+    end: Nanos
+    why: str = ""
+    published: bool = False
+
+
+class Attempts:
+    """What is known of a job's attempts. One process at a time writes: the living worker, or whoever saw it die.
+
+    The monotonic clock ties attempts of one boot together, so that no step of the wall clock bends their times; over a
+    restart of the machine the wall clock has to do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rows: dict[int, Attempt] = {}
+        self._origin: Nanos = 0
+        self._boot = ""
+        self._wall: datetime | None = None
+        try:
+            lines = (folder / _JOURNAL).read_text("utf-8").splitlines()
+        except OSError:
+            return
+        for line in lines:
+            try:
+                self._fold(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                # Cut short by a death, or by a full disk.
+                continue
+        if self._rows and not self.last.why:
+            self.last.end = max(self.last.end, self._pulse())
+
+    @property
+    def rows(self) -> tuple[Attempt, ...]:
+        """Those that came as far as recording."""
+        return tuple(self._rows.values())
+
+    @property
+    def last(self) -> Attempt:
+        """The latest that came as far as recording; raises IndexError when none did."""
+        return self.rows[-1]
+
+    @property
+    def published(self) -> bool:
+        """Whether anybody ever sent media."""
+        return any(row.published for row in self.rows)
+
+    def begin(self, number: int, clock: SessionClock) -> Nanos:
+        """A worker begins to record; the job time of its session time 0."""
+        if self._rows and not self.last.why:
+            self.died(_UNKNOWN)
+        boot = _boot()
+        if self._wall is None:
+            at = 0
+        elif boot == self._boot:
+            at = clock.origin - self._origin
+        else:
+            at = (clock.wall - self._wall) // timedelta(microseconds=1) * 1000
+        at = max(at, self.last.end if self._rows else 0)
+        row = {"number": number, "begin": at, "started": clock.wall.isoformat(), "origin": clock.origin, "boot": boot}
+        self._note(row)
+        return at
+
+    def beat(self, at: Nanos) -> None:
+        """The worker lives at a job time: cheap, and written over the time before."""
+        try:
+            handle = os.open(self._folder / _PULSE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(handle, b"%020d\n" % at, 0)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", self._folder / _PULSE, error.strerror)
+
+    def saw_media(self, number: int) -> None:
+        """Somebody sends media in this attempt."""
+        if number in self._rows and not self._rows[number].published:
+            self._note({"number": number, "published": True})
+
+    def died(self, why: str) -> None:
+        """The last worker is dead; of the reasons told the first counts, and none that never recorded has one."""
+        if self._rows and not self.last.why:
+            self._note({"number": self.last.number, "end": max(self.last.end, self._pulse()), "why": why})
+
+    def ended(self, number: int, at: Nanos, why: str) -> None:
+        """An attempt came to its own end at a job time."""
+        if number in self._rows:
+            self._note({"number": number, "end": at, "why": why})
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row an attempt, as the manifest has them."""
+        return [
+            {
+                "number": row.number,
+                "started": row.started.isoformat(),
+                "ended": (row.started + timedelta(microseconds=(row.end - row.begin) // 1000)).isoformat(),
+                "why": row.why or _UNKNOWN,
+            }
+            for row in self.rows
+        ]
+
+    def started(self, otherwise: datetime) -> datetime:
+        """When the first one began to record."""
+        return self._wall or otherwise
+
+    def _note(self, row: Mapping[str, Any]) -> None:
+        self._fold(row)
+        try:
+            with (self._folder / _JOURNAL).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", self._folder / _JOURNAL, error.strerror)
+
+    def _fold(self, row: Mapping[str, Any]) -> None:
+        number = int(row["number"])
+        if "begin" in row:
+            started = datetime.fromisoformat(row["started"]).astimezone(UTC)
+            if not self._rows:
+                self._origin, self._boot, self._wall = int(row["origin"]) - int(row["begin"]), row["boot"], started
+            self._rows[number] = Attempt(number, started, int(row["begin"]), int(row["begin"]))
+            return
+        known = self._rows[number]
+        known.end = max(known.begin, int(row.get("end", known.end)))
+        known.why = str(row.get("why", known.why))
+        known.published = bool(row.get("published", known.published))
+
+    def _pulse(self) -> Nanos:
+        try:
+            return int((self._folder / _PULSE).read_text("ascii")[:20])
+        except (OSError, ValueError):
+            return 0
+
+
+def seconds_of(at: Nanos) -> str:
+    """A job time as people read it."""
+    return f"{at / SECOND:.1f} s"
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
