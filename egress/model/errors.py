@@ -34,6 +34,14 @@ class RequestError(EgressError):
         self.problems = problems
 
 
+class NotFound(RequestError):
+    """There is no such thing."""
+
+
+class Conflict(RequestError):
+    """It cannot be done as things stand: something else has the place, or moved on meanwhile."""
+
+
 class RoomError(EgressError):
     """The room or its server failed."""
 

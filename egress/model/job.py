@@ -15,6 +15,7 @@ class JobState(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    RECOVERING = "recovering"
     STOPPING = "stopping"
     FINISHED = "finished"
     FAILED = "failed"
@@ -24,13 +25,17 @@ class JobState(StrEnum):
 ENDED = frozenset({JobState.FINISHED, JobState.FAILED, JobState.ABORTED})
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    JobState.STARTING: frozenset({JobState.RUNNING, JobState.STOPPING, JobState.FAILED, JobState.ABORTED}),
-    JobState.RUNNING: frozenset({JobState.STOPPING, JobState.FAILED}),
-    JobState.STOPPING: frozenset({JobState.FINISHED, JobState.FAILED, JobState.ABORTED}),
+    JobState.STARTING: frozenset(
+        {JobState.RUNNING, JobState.RECOVERING, JobState.STOPPING, JobState.FAILED, JobState.ABORTED}
+    ),
+    JobState.RUNNING: frozenset({JobState.RECOVERING, JobState.STOPPING, JobState.FAILED}),
+    JobState.RECOVERING: frozenset({JobState.RUNNING, JobState.STOPPING, *ENDED}),
+    JobState.STOPPING: frozenset({JobState.RECOVERING, *ENDED}),
     JobState.FINISHED: frozenset(),
     JobState.FAILED: frozenset(),
     JobState.ABORTED: frozenset(),
 }
+"""Recovering is a job without its worker: one that died, or ended while nobody watched. It goes on, or is finished."""
 
 
 @dataclass(frozen=True, slots=True)

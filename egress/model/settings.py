@@ -59,6 +59,13 @@ def _secret(value: Any) -> Secret:
     return Secret(value)
 
 
+def _database(value: Any) -> Secret:
+    text = _text(value)
+    if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("must be sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return Secret(text)
+
+
 def _milliseconds(value: Any) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
         value = int(value)
@@ -138,6 +145,26 @@ class Settings:
             "HOST:PORT where publishers come in by WHIP and viewers watch HLS.",
             _listen,
             default="`127.0.0.1:8080` where a command needs it",
+        ),
+    )
+    database: Secret | None = field(
+        default=None,
+        metadata=_setting(
+            "Where the service keeps its jobs: `sqlite:////FOLDER/FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`, "
+            "which several servers may share.",
+            _database,
+            default="the file `egress.db` in the spool",
+            secret=True,
+        ),
+    )
+    secret_key: Secret | None = field(
+        default=None,
+        metadata=_setting(
+            "Key that secrets in the database are sealed with, as `openssl rand -hex 32` prints it; the same on all "
+            "servers of one database. To change it, put another one and a comma before it.",
+            _secret,
+            default="made once, in the file `egress.key` in the spool",
+            secret=True,
         ),
     )
     whip_token: Secret | None = field(

@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "rooms": {"model", "serving"},
     "layouts": {"model"},
     "media": {"model", "layouts"},
-    "sinks": {"model", "disk", "programs"},
+    "sinks": {"model", "disk", "programs", "storage"},
     "storage": {"model", "disk"},
     "demo": {"model"},
     "web": {"model", "serving"},
