@@ -12,7 +12,7 @@ from egress.model.errors import Blame, EgressError
 from egress.model.job import Artifact, JobState
 from egress.model.order import JobOrder
 from egress.model.targets import scheme_of
-from egress.outlets import sink_folder
+from egress.outlets import backup_of, sink_folder
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import complete_manifest, outcome, write_manifest
 from egress.storage.receipt import keep_receipt, receipt
@@ -69,7 +69,9 @@ def recover_job(folder: JobFolder, storage_options: Options | None = None) -> Re
         try:
             delivered = receipt(place)
             if delivered is None:
-                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to, told.get(scheme_of(doc.to))))
+                backup = backup_of(doc, told)
+                options = told.get(scheme_of(doc.to))
+                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to, options, backup))
                 keep_receipt(place, delivered)
             artifacts += delivered
         except EgressError as error:

@@ -36,6 +36,7 @@ class SinkContext:
     path for files, an address for servers. `announce` publishes an event (a JSON-able dict with a `type`) from any
     thread. `started` is the wall-clock time (UTC) of session time 0, and so of pts 0. `storage` is what the
     storage of `to` is told, secrets among them. `attempt` counts the workers of the job: those before this one died.
+    `backup` is the place for files that `to` will not have.
     """
 
     job: str

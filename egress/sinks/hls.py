@@ -13,7 +13,7 @@ from egress.model.job import Artifact
 from egress.model.media import SECOND, Packet, StreamInfo
 from egress.model.outputs import HlsDoc, SinkDoc
 from egress.model.targets import file_part, scheme_of
-from egress.sinks.base import END, Mark, Sink, SinkContext
+from egress.sinks.base import END, Backup, Mark, Sink, SinkContext
 from egress.sinks.ending import end, salvage
 from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
@@ -122,7 +122,9 @@ class HlsSink(Sink):
         }
 
     @classmethod
-    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
+    def recover(
+        cls, folder: Path, to: str, storage: Mapping[str, str] | None = None, backup: Backup | None = None
+    ) -> Sequence[Artifact]:
         """End the playlists of a dead process with exactly the media that is whole on disk.
 
         () when there is none, or when the folder has become another job's, which is left alone.

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 
 from egress import __version__
 from egress.disk import read_json, write_json
-from egress.model import registry
 from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
-from egress.model.targets import file_part, scheme_of
-from egress.sinks.base import END, PAUSE, RESUME, Mark, Sink, SinkContext
+from egress.sinks.base import END, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.marks import MarkLog, chapters
 from egress.sinks.muxing import MuxedStream
-from egress.sinks.remux import remux, set_chapters, tags_of
+from egress.sinks.remux import remux, set_chapters
 from egress.sinks.splice import Splice, moved, pauses
 
 if TYPE_CHECKING:
@@ -58,14 +57,11 @@ class Mp4Sink(Sink):
         self._length: Nanos = 0
         self._packets = 0
         self._end: Nanos | None = None
-        self._moved = 0
-        self._storage: Any = None
+        self._delivery = Delivery.of(context)
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Begin the file; raises DestinationError when the target is taken or the spool cannot be written."""
-        target = Path(file_part(self.context.to))
-        if scheme_of(self.context.to) == "file" and target.exists() and self.context.options.get("overwrite") != "yes":
-            raise DestinationError(f"{target} exists already; remove it, or write to another name")
+        self._delivery.begin()
         tags = _tags(self.context)
         try:
             self._keep()
@@ -85,9 +81,8 @@ class Mp4Sink(Sink):
             self._container.start_encoding()
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
-        self._storage = _storage(self.context.to, self.context.storage)
         # All that libav has written stays as it is, but for eight bytes at the beginning when it closes the file.
-        self._storage.follow(self._file, file_part(self.context.to))
+        self._delivery.follow(self._file)
 
     def write(self, packet: Packet) -> None:
         """Append one packet, unless it lies in a pause; raises DestinationError when the disk refuses."""
@@ -129,14 +124,11 @@ class Mp4Sink(Sink):
 
         Where another job has written to the target meanwhile, its file stays, and this one goes beside it.
         """
-        replacing = self.context.options.get("overwrite") == "yes"
-        closed = _Closed(self.context.folder)
-        return (closed.deliver(self.context.to, self._storage, replacing=replacing, moved=self._count),)
+        return (_Closed(self.context.folder).deliver(self._delivery),)
 
     def abort(self) -> Sequence[Artifact]:
         """Write the index if the disk lets us; the file stays in the spool, from where it can be recovered."""
-        if self._storage is not None:
-            self._storage.leave()
+        self._delivery.leave()
         try:
             self._finish()
         except DestinationError:
@@ -154,25 +146,24 @@ class Mp4Sink(Sink):
             "packets": self._packets,
             "seconds": round(self._length / SECOND, 3),
             "marks": len(self._marks.marks),
-            "moved": self._moved,
-            **(self._storage.status() if self._storage is not None else {}),
+            **self._delivery.status(),
         }
 
     @classmethod
-    def recover(cls, folder: Path, to: str, storage: Mapping[str, str] | None = None) -> Sequence[Artifact]:
+    def recover(
+        cls, folder: Path, to: str, storage: Mapping[str, str] | None = None, backup: Backup | None = None
+    ) -> Sequence[Artifact]:
         """Make what a dead process left an ordinary seekable file and deliver it; () when it had not begun to write.
 
         Raises DestinationError when there is something that cannot be read: it stays for better tools than ours.
         """
         source, state = folder / _FILE, read_json(folder / _STATE)
-        keeper = _storage(to, storage)
+        delivery = Delivery.resumed(folder, to, storage, backup, job=str(state.get("job")))
         length = int(state.get("length", 0))
         if not source.is_file() or source.stat().st_size == 0:
-            # Closed and delivered, and the process died before it could say so.
-            if stored := keeper.delivered(source, file_part(to)):
-                return (_Closed(folder).artifact(stored),)
-            path = _own(file_part(to), str(state.get("job"))) if length and scheme_of(to) == "file" else None
-            return (Artifact("mp4", str(path), path.stat().st_size, length),) if path else ()
+            # Closed and delivered, perhaps, and the process died before it could say so.
+            stored = delivery.delivered(source)
+            return (_Closed(folder).artifact(stored),) if stored else ()
         if not length:
             final, end = folder / "recovered.mp4", state.get("end")
             marks = MarkLog.load(folder / _MARKS)
@@ -184,7 +175,7 @@ class Mp4Sink(Sink):
                 raise DestinationError(f"{source} cannot be read: it is damaged, and kept as it is")
             final.replace(source)
             write_json(folder / _STATE, {**state, "length": length, "end": None, "recovered": True})
-        return (_Closed(folder).deliver(to, keeper, replacing=False),)
+        return (_Closed(folder).deliver(delivery),)
 
     def _finish(self) -> None:
         container, self._container = self._container, None
@@ -202,9 +193,6 @@ class Mp4Sink(Sink):
         document = {"job": self.context.job, "tags": _tags(self.context), "length": length, "end": self._end}
         write_json(self.context.folder / _STATE, document)
 
-    def _count(self, size: int) -> None:
-        self._moved += size
-
     def _refused(self, error: Exception) -> DestinationError:
         return DestinationError(f"{self._file} cannot be written: {getattr(error, 'strerror', None) or error}")
 
@@ -218,25 +206,20 @@ class _Closed:
         self._state = read_json(self._state_path)
         self._marks = MarkLog.load(folder / _MARKS)
 
-    def deliver(
-        self, to: str, storage: Any, *, replacing: bool, moved: Callable[[int], None] | None = None
-    ) -> Artifact:
+    def deliver(self, delivery: Delivery) -> Artifact:
         """Cut it where it ends, and move it; raises DestinationError, and then it stays."""
         end = self._state.get("end")
         if end is not None and end < self._state["length"]:
             self._cut(end)
-        job, target = str(self._state.get("job")), file_part(to)
-        own = scheme_of(to) == "file" and _own(target, job) == Path(target)
-        beside = "" if replacing or own else _beside(target, job)
-        return self.artifact(storage.put(self._file, target, beside=beside, moved=moved))
+        return self.artifact(delivery.file(self._file))
 
-    def artifact(self, stored: Any) -> Artifact:
+    def artifact(self, delivered: Delivered) -> Artifact:
         """What has been delivered, as the job made it."""
         length = int(self._state["length"])
         details = _chapter_rows(self._marks, length)
         if self._state.get("recovered"):
             details["recovered"] = True
-        return Artifact("mp4", stored.location, stored.size, length, stored.sha256, details)
+        return delivered.artifact("mp4", length, details)
 
     def _cut(self, end: Nanos) -> None:
         short = self._file.with_name("cut.mp4")
@@ -255,11 +238,6 @@ class _Closed:
         write_json(self._state_path, self._state)
 
 
-def _storage(to: str, options: Mapping[str, str] | None) -> Any:
-    """The storage a target belongs to."""
-    return registry.load("storages", scheme_of(to))(options)
-
-
 def _tags(context: SinkContext) -> dict[str, str]:
     started = context.started.astimezone(UTC)
     return {
@@ -275,19 +253,3 @@ def _tags(context: SinkContext) -> dict[str, str]:
 def _chapter_rows(marks: MarkLog, length: Nanos) -> dict[str, Any]:
     rows = [{"at": round(c.start / SECOND, 3), "title": c.title} for c in chapters(marks.marks, length)]
     return {"chapters": rows} if rows else {}
-
-
-def _beside(to: str, job: str) -> str:
-    """The address of a job's own, next to one that is another's."""
-    folder, slash, name = to.rpartition("/")
-    path = PurePosixPath(name)
-    return f"{folder}{slash}{path.stem}-{job}{path.suffix}"
-
-
-def _own(to: str, job: str) -> Path | None:
-    """The job's recording where it may have been delivered to; None when neither place has it."""
-    for place in (to, _beside(to, job)):
-        path = Path(place)
-        if path.is_file() and tags_of(path).get("comment", "").endswith(f"job {job}"):
-            return path
-    return None

@@ -56,6 +56,16 @@ class Storage(ABC):
     def leave(self) -> None:  # noqa: B027
         """Stop following; what has been done stays to be gone on with, by `put` in this process or another."""
 
+    def forsake(self, source: Path, to: str) -> None:  # noqa: B027
+        """Take back, if the store lets us at once, what it holds of a file that went elsewhere; raises nothing."""
+
+    def taken(self, to: str) -> bool:
+        """Whether something is at an address, or inside it where it is a folder; False when we may not look.
+
+        Raises DestinationError.
+        """
+        return False
+
     def delivered(self, source: Path, to: str) -> Stored | None:
         """What became of a file that is gone from the spool, when a `put` in a process that died had confirmed it."""
         return None

@@ -49,6 +49,14 @@ class LocalStorage(Storage):
             raise DestinationError(f"{target} cannot be written: {error.strerror or error}") from error
         return Stored(str(target), size, sha256)
 
+    def taken(self, to: str) -> bool:
+        """Whether there is a file, or a folder with something in it."""
+        path = Path(to)
+        try:
+            return any(path.iterdir()) if path.is_dir() else path.exists()
+        except OSError as error:
+            raise DestinationError(f"{path} cannot be read: {error.strerror or error}") from error
+
 
 def _flushed(path: Path) -> int:
     with path.open("rb") as file:

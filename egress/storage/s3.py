@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from egress.storage.s3_state import UploadState
 from egress.storage.s3_upload import S3Upload, TakenError
 
 _PROBE = b"Egress asks whether it may write here."
+
+_log = logging.getLogger(__name__)
 
 
 class S3Storage(Storage):
@@ -66,7 +69,7 @@ class S3Storage(Storage):
         state = UploadState.of(source)
         places = [to, beside] if beside and beside != to else [to]
         if state.to and state.to not in places:
-            S3Upload(source, state.to, self.options).abandon()
+            self.forsake(source, state.to)
             self._upload = None
         try:
             if not beside or state.to != beside:
@@ -83,6 +86,23 @@ class S3Storage(Storage):
             return self._upload.finish(replacing=True)
         except OSError as error:
             raise DestinationError(f"{to}: {source} cannot be read: {error.strerror or error}") from error
+
+    def forsake(self, source: Path, to: str) -> None:
+        """Take back an unfinished upload, with one attempt: the store may be the reason why it is forsaken."""
+        state = UploadState.of(source)
+        if state.to and state.begun and state.stored is None:
+            try:
+                S3Client(S3Address.parse(state.to), self.options, brisk=True).abort(state.upload)
+            except S3Error as error:
+                _log.warning("an unfinished upload stays behind: %s", error.message)
+            state.forget()
+
+    def taken(self, to: str) -> bool:
+        """Whether there is an object, or one whose key goes on after a `to` that ends with a slash."""
+        client = S3Client(S3Address.parse(to), self.options)
+        if to.endswith("/"):
+            return looked(client.any_inside, False)
+        return looked(client.head, None) is not None
 
     def delivered(self, source: Path, to: str) -> Stored | None:
         """What the state beside a file that has gone says."""

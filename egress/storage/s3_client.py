@@ -149,6 +149,12 @@ class S3Client:
             str(said.get("ChecksumSHA256", "")).partition("-")[0],
         )
 
+    def any_inside(self) -> bool:
+        """Whether any object's key goes on after ours, that of a folder."""
+        with self._asked() as client:
+            said = client.list_objects_v2(**self._bucket, Prefix=self.address.key, MaxKeys=1)
+        return bool(said.get("Contents"))
+
     @property
     def _bucket(self) -> dict[str, str]:
         return {"Bucket": self.address.bucket}

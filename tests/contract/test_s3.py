@@ -369,7 +369,7 @@ def test_a_recording_whose_worker_died_is_made_whole_and_stored(server, tmp_path
     sink = sink_to(server, tmp_path, to)
     feed(sink, programme(3))
     # A death ends all threads of a process; here one would go on.
-    sink._storage.leave()
+    sink._delivery.leave()
     (artifact,) = Mp4Sink.recover(tmp_path / "spool", to, server.options)
     assert artifact.location == to and artifact.details["recovered"]
     assert hashlib.sha256(server.read(key)).hexdigest() == artifact.sha256

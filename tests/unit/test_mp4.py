@@ -158,7 +158,8 @@ def test_a_killed_recording_plays_and_is_recovered_as_an_ordinary_file(tmp_path:
         assert container.metadata["creation_time"].startswith("2026-03-29T00:59:58")
         assert [c["metadata"]["title"] for c in container.chapters()] == ["Ada joined"]
         assert container.start_time == 0
-    assert sorted(p.name for p in spool.iterdir()) == ["marks.jsonl", "recording.json"]
+    left = ["delivered.jsonl", "delivery.json", "marks.jsonl", "recording.json"]
+    assert sorted(p.name for p in spool.iterdir()) == left
     (again,) = Mp4Sink.recover(spool, str(path))
     assert (again.location, again.size, again.duration) == (artifact.location, artifact.size, artifact.duration)
 

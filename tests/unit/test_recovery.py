@@ -140,12 +140,10 @@ def test_what_was_delivered_before_the_worker_died_is_found_again_and_nobody_els
     (tmp_path / "a.mp4").unlink()
     other = _begun(again, "mp4")
     other.deliver(other.close())
-    stranger = _order(tmp_path, "job-4")
-    (tmp_path / "stranger.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
     place = sink_folder(Path(again.folder), 0, "mp4")
     assert Mp4Sink.recover(place, str(tmp_path / "a.mp4"))
-    document = json.loads((place / "recording.json").read_text())
-    (place / "recording.json").write_text(json.dumps({**document, "job": stranger.id}))
+    (tmp_path / "a.mp4").write_bytes(b"another's")
+    (place / "delivered.jsonl").unlink()
     assert Mp4Sink.recover(place, str(tmp_path / "a.mp4")) == ()
 
 
