@@ -24,6 +24,8 @@ commands taken with --control, each answered by an event (on a line of its own w
   {"command": "title", "text": "Questions"}            empty text takes the title away
   {"command": "pin", "peers": ["Ada"]}                 likewise hide and show; {"command": "unpin"}
   {"command": "pause"}                                 {"command": "resume"}: the MP4 leaves out what is between
+  {"command": "add-destination", "to": "rtmp://host/app/key", "name": "main"}     one more stream, from here on
+  {"command": "remove-destination", "destination": "main"}
   {"command": "mark", "text": "Vote"}                  a chapter
   {"command": "stop", "reason": "the talk is over"}
 "id": a number or text of yours in any of them comes back with the answer."""
@@ -136,7 +138,7 @@ def _job_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL|@FILE",
-        help="also stream there; @FILE holds one address a line",
+        help="also stream there (rtmp, rtmps, srt, youtube://KEY...); @FILE holds one address a line",
     )
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line")
     _settings_flags(parser)
@@ -167,10 +169,13 @@ def _preview(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from egress import pipelines
+    from egress.model.providers import cautions
     from egress.model.settings import Settings
 
     pipeline = pipelines.check(Path(arguments.file), Settings.load().assets)
     print(pipelines.describe(pipeline))
+    for text in cautions(pipeline):
+        print(f"warning: {text}", file=sys.stderr)
     return DONE
 
 

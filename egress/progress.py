@@ -51,7 +51,7 @@ class Progress:
                 self._line(f"  {event.get('sink')} failed: {event.get('reason')}")
             case "destination":
                 reason = f": {event['reason']}" if event.get("reason") else ""
-                self._line(f"  {event.get('to')} {event.get('state')}{reason}")
+                self._line(f"  {event.get('name') or event.get('to')} {event.get('state')}{reason}")
             case "listening":
                 self._line(f"  listening on {event['url']}")
             case "ended":

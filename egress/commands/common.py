@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from egress.foreground import Ending
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
+from egress.model.providers import cautions
 from egress.model.settings import CONFIG_VARIABLE, NAMES, Settings, variable
 from egress.progress import Progress, summary
 
@@ -83,6 +84,12 @@ def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:
         out.write(f"{summary(ending)}\n  manifest  {order.manifest}\n")
         out.flush()
     return ending.exit_status
+
+
+def caution(order: JobOrder, show: Callable[[dict[str, Any]], None]) -> None:
+    """Warn of what the platforms an order streams to may not like about it."""
+    for text in cautions(order.pipeline):
+        show({"type": "warning", "message": text})
 
 
 def printer(as_json: bool) -> Callable[[dict[str, Any]], None]:

@@ -8,7 +8,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, printer, settings_of
+from egress.commands.common import DEFAULT_LISTEN, address, addresses, caution, finish, printer, settings_of
 from egress.demo.troupe import Troupe, troupe
 from egress.foreground import Ending, Foreground
 from egress.model.errors import RequestError
@@ -46,9 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
         manifest=MANIFEST,
         overwrite=arguments.overwrite or _made_by_a_demo(arguments.out),
     )
+    show = printer(arguments.json)
+    caution(order, show)
     job = Foreground(
         order,
-        on_event=printer(arguments.json),
+        on_event=show,
         listen=listen or (DEFAULT_LISTEN if arguments.serve else ("127.0.0.1", 0)),
     )
     return asyncio.run(_run(job, order, arguments))

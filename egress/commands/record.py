@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from egress.commands.common import DEFAULT_LISTEN, address, addresses, finish, open_to_strangers, printer, settings_of
+from egress.commands.common import (
+    DEFAULT_LISTEN,
+    address,
+    addresses,
+    caution,
+    finish,
+    open_to_strangers,
+    printer,
+    settings_of,
+)
 from egress.foreground import Foreground
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
@@ -42,5 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     show = printer(arguments.json)
     if open_to_strangers(listen, settings.whip_token):
         show({"type": "warning", "message": "anybody who reaches this address may publish; set EGRESS_WHIP_TOKEN"})
+    caution(order, show)
     job = Foreground(order, on_event=show, listen=listen, commands=0 if arguments.control else None)
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)

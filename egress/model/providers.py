@@ -35,11 +35,8 @@ class Limits:
     audio_bitrate: int
     both: bool
     """Whether it wants picture and sound, and takes no stream of one alone."""
-    longest: Nanos | None
     source: str
 
-
-_HOUR = 3600 * SECOND
 
 LIMITS: Mapping[str, Limits] = {
     "youtube": Limits(
@@ -58,7 +55,6 @@ LIMITS: Mapping[str, Limits] = {
         advised=2 * SECOND,
         audio_bitrate=384 * _K,
         both=True,
-        longest=None,
         source="https://support.google.com/youtube/answer/2853702",
     ),
     "twitch": Limits(
@@ -68,7 +64,6 @@ LIMITS: Mapping[str, Limits] = {
         advised=2 * SECOND,
         audio_bitrate=320 * _K,
         both=False,
-        longest=48 * _HOUR,
         source="https://help.twitch.tv/s/article/broadcasting-guidelines",
     ),
     "facebook": Limits(
@@ -85,7 +80,6 @@ LIMITS: Mapping[str, Limits] = {
         advised=2 * SECOND,
         audio_bitrate=256 * _K,
         both=True,
-        longest=8 * _HOUR,
         source="https://developers.facebook.com/documentation/live-video-api/reference",
     ),
     "mux": Limits(
@@ -95,7 +89,6 @@ LIMITS: Mapping[str, Limits] = {
         advised=2 * SECOND,
         audio_bitrate=320 * _K,
         both=False,
-        longest=12 * _HOUR,
         source="https://www.mux.com/docs/guides/minimize-processing-time",
     ),
 }
@@ -126,9 +119,6 @@ def _judged(limits: Limits, pipeline: Pipeline) -> Iterator[str]:
     elif limits.both:
         yield f"{limits.name} wants a picture too, and the pipeline has none; give it a video part"
     yield from _audio(limits, pipeline.audio)
-    if limits.longest is not None and pipeline.stop.max > limits.longest:
-        most, longest = duration_text(pipeline.stop.max), duration_text(limits.longest)
-        yield f"{limits.name} ends a stream after {longest}, and stop.max is {most}"
 
 
 def _video(limits: Limits, video: Video) -> Iterator[str]:

@@ -21,6 +21,7 @@ from egress.model.secrets import redact_url
         ("facebook://FB-1?s_bl=1", True, "live-api-s.facebook.com", 443, "rtmp", "FB-1?s_bl=1", None),
         ("youtube://A-b", True, "a.rtmps.youtube.com", 443, "live2", "A-b", None),
         ("YouTube://A-b", True, "a.rtmps.youtube.com", 443, "live2", "A-b", None),
+        ("youtube://A-b?backup=1", True, "b.rtmps.youtube.com", 443, "live2?backup=1", "A-b", None),
         ("mux://k", True, "global-live.mux.com", 443, "app", "k", None),
     ],
 )
@@ -42,6 +43,7 @@ def test_the_parts_of_an_address(
         ("youtube://", "has no stream key"),
         ("rtmp://host:sekretkey/live/k", "no readable host and port"),
         ("rtmp://host:0/live/sekretkey", "has port 0"),
+        ("twitch://sekretkey?backup=1", "only youtube has one"),
         ("http://host/live/sekretkey", "has the scheme 'http'"),
         ("sekretkey", "has no scheme"),
         ("rtmp://me:sekretkey@host/live/k", "has user:password@"),
@@ -76,3 +78,7 @@ def test_a_providers_key_is_hidden_wherever_addresses_are_shown(provider: str) -
     assert redact_url(url) == shown(url) == RtmpAddress.parse(url).public == f"{provider}://…mnop"
     upper = shown(url.replace(provider, provider.upper()))
     assert "abcdefgh" not in upper
+
+
+def test_the_backup_of_a_provider_is_shown_as_such() -> None:
+    assert shown("youtube://abcdefgh-ijkl-mnop?backup=1") == "youtube://…mnop?backup=1"
