@@ -8,14 +8,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Required, TypedDict, Unpack
 
 from egress import pipelines, programs
-from egress.model import checking, janus_address, look_texts, places, registry, s3_address, targets
+from egress.model import checking, janus_address, look_texts, places, registry, targets
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder
-from egress.model.outputs import HlsDoc
+from egress.model.outputs import FileDoc, HlsDoc
 from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, refuse
 from egress.model.streams import STREAM_DOCS
@@ -30,37 +31,17 @@ def make_order(
     room: str,
     *,
     pipeline: str,
-    root: Path,
-    spool: Path,
-    seconds: float | None = None,
-    streams: Sequence[str] = (),
-    whip_token: str | None = None,
-    room_options: Mapping[str, str] | None = None,
-    reorder: int = 300 * MILLISECOND,
-    log_level: str = "WARNING",
     renamed: Mapping[str, str] | None = None,
     layout: str | None = None,
     assets: Path | None = None,
-    manifest: str | None = None,
-    overwrite: bool = False,
-    private_avatars: bool = False,
-    storage_options: Mapping[str, Mapping[str, str]] | None = None,
-    ffmpeg: str = programs.FFMPEG,
+    **rest: Unpack[OrderOptions],
 ) -> JobOrder:
-    """A complete, checked order; raises RequestError with every problem and starts nothing.
+    """A complete, checked order by a pipeline's name or path; raises RequestError with every problem, starts nothing.
 
     `renamed` gives sinks of a kind another place than the pipeline says; `layout` is another kind of layout than the
-    pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `manifest` names the manifest,
-    which else stands beside the first file; `private_avatars` allows peers' pictures from private addresses;
-    `storage_options` are what storages are told, by scheme; `ffmpeg` is the program some outputs are made with.
-    Storages elsewhere are asked: this takes seconds.
+    pipeline's; `assets` a folder pictures are taken from beside the pipeline's own; `rest` is as for `order_of`.
     """
     check_room(room)
-    if seconds is not None and not 0 < seconds < math.inf:
-        message = f"--seconds must be a number of seconds above 0, not {seconds:g}"
-        raise RequestError(message, (("seconds", message),))
-    now = datetime.now(UTC)
-    job = new_job_id(now)
     document = pipelines.load(pipeline)
     if renamed:
         sinks = tuple(
@@ -70,10 +51,50 @@ def make_order(
         document = document.model_copy(update={"sinks": sinks})
     if layout is not None:
         document = checking.with_layout(document, layout)
-    document = targets.with_streams(document, streams)
+    return order_of(room, document, pictures=pipelines.picture_folders(pipeline, assets), **rest)
+
+
+class OrderOptions(TypedDict, total=False):
+    """What an order needs beside its room and pipeline.
+
+    `root` is the output folder, `job` the id of the job, one that was never used unless said; `streams` are addresses
+    for external streams; `manifest` names the manifest, which else stands beside the first file; `private_avatars`
+    allows peers' pictures from private addresses; `storage_options` are what storages are told, by scheme; `ffmpeg` is
+    the program some outputs are made with.
+    """
+
+    root: Required[Path]
+    spool: Required[Path]
+    job: str
+    seconds: float | None
+    streams: Sequence[str]
+    whip_token: str | None
+    room_options: Mapping[str, str] | None
+    reorder: int
+    log_level: str
+    manifest: str | None
+    overwrite: bool
+    private_avatars: bool
+    storage_options: Mapping[str, Mapping[str, str]] | None
+    ffmpeg: str
+
+
+def order_of(room: str, document: Pipeline, *, pictures: Sequence[Path], **options: Unpack[OrderOptions]) -> JobOrder:
+    """A complete, checked order by a pipeline's document; raises RequestError with every problem and starts nothing.
+
+    `pictures` are the folders pictures may be taken from. Storages elsewhere are asked: this takes seconds.
+    """
+    check_room(room)
+    root, spool, seconds = options["root"], options["spool"], options.get("seconds")
+    overwrite, storages = options.get("overwrite", False), options.get("storage_options") or {}
+    if seconds is not None and not 0 < seconds < math.inf:
+        message = f"--seconds must be a number of seconds above 0, not {seconds:g}"
+        raise RequestError(message, (("seconds", message),))
+    now = datetime.now(UTC)
+    job = options.get("job") or new_job_id(now)
+    document = targets.with_streams(document, options.get("streams", ()))
     name = places.room_name(room)
     known = places.values(room=name, job=job, pipeline=document.name, started=now)
-    pictures = pipelines.picture_folders(pipeline, assets)
     resolved, problems = resolve_images(document, "", pictures)
     try:
         resolved = targets.resolve(resolved, known, root)
@@ -81,13 +102,14 @@ def make_order(
         problems = (*problems, *(Problem(*problem) for problem in error.problems))
     if problems:
         raise refuse(f"pipeline {document.name}", problems)
-    ffmpeg = programs.check_ffmpeg(resolved, ffmpeg)
+    ffmpeg = programs.check_ffmpeg(resolved, options.get("ffmpeg", programs.FFMPEG))
     resolved = look_texts.filled(resolved, look_texts.values(room=name, job=job, pipeline=document.name, started=now))
     if not overwrite:
         check_free(resolved)
     check_writable("the output folder", root)
     check_writable("the spool", spool)
-    check_stores(resolved, storage_options or {}, replacing=overwrite)
+    check_stores(resolved, storages, replacing=overwrite)
+    manifest = options.get("manifest")
     return JobOrder(
         id=job,
         room=room,
@@ -96,14 +118,14 @@ def make_order(
         folder=str(spool.absolute() / job),
         manifest=str(root.absolute() / manifest) if manifest else manifest_of(resolved, root.absolute(), job),
         seconds=seconds,
-        whip_token=whip_token,
-        room_options=dict(room_options or {}),
-        reorder=reorder,
-        log_level=log_level,
+        whip_token=options.get("whip_token"),
+        room_options=dict(options.get("room_options") or {}),
+        reorder=options.get("reorder", 300 * MILLISECOND),
+        log_level=options.get("log_level", "WARNING"),
         overwrite=overwrite,
         ffmpeg=ffmpeg,
-        private_avatars=private_avatars,
-        storage_options={scheme: dict(options) for scheme, options in (storage_options or {}).items()},
+        private_avatars=options.get("private_avatars", False),
+        storage_options={scheme: dict(told) for scheme, told in storages.items()},
         pictures=tuple(str(folder.absolute()) for folder in pictures),
     )
 
@@ -132,12 +154,12 @@ def check_room(room: str) -> None:
 def manifest_of(pipeline: Pipeline, root: Path, job: str) -> str:
     """Beside the first file, inside the first folder, or under the job's own name when only streams are made."""
     for sink in pipeline.sinks:
+        if isinstance(sink, STREAM_DOCS):
+            continue
+        folder, slash, name = sink.to.rstrip("/").rpartition("/")
         if isinstance(sink, HlsDoc):
-            return str(Path(sink.to) / "manifest.json")
-        if targets.scheme_of(sink.to) == "s3":
-            return s3_address.sibling(sink.to, f"{PurePosixPath(sink.to).stem}.manifest.json")
-        if not isinstance(sink, STREAM_DOCS):
-            return str(Path(sink.to).with_suffix(".manifest.json"))
+            return f"{folder}{slash}{name}/manifest.json"
+        return f"{folder}{slash}{PurePosixPath(name).stem}.manifest.json"
     return str(root / f"{job}.manifest.json")
 
 
@@ -165,14 +187,17 @@ def check_stores(pipeline: Pipeline, options: Mapping[str, Mapping[str, str]], *
     """Ask every storage that is not this machine whether it will have its file; raises RequestError naming each."""
     found: list[Problem] = []
     for index, sink in enumerate(pipeline.sinks):
-        scheme = targets.scheme_of(sink.to)
-        if isinstance(sink, STREAM_DOCS) or scheme == "file" or scheme not in registry.names("storages"):
+        if isinstance(sink, STREAM_DOCS):
             continue
-        try:
-            registry.load("storages", scheme)(options.get(scheme, {})).preflight(sink.to, replacing=replacing)
-        except RequestError as error:
-            fields = ((f"sinks[{index}].to" if field == "to" else field, text) for field, text in error.problems)
-            found += [Problem(*problem) for problem in fields]
+        backup = sink.backup if isinstance(sink, FileDoc) else None
+        for name, to in (("to", sink.to), ("backup", backup)):
+            if to is None or (scheme := targets.scheme_of(to)) == "file" or scheme not in registry.names("storages"):
+                continue
+            try:
+                registry.load("storages", scheme)(options.get(scheme, {})).preflight(to, replacing=replacing)
+            except RequestError as error:
+                fields = ((f"sinks[{index}].{name}" if at == "to" else at, text) for at, text in error.problems)
+                found += [Problem(*problem) for problem in fields]
     if found:
         raise refuse(f"pipeline {pipeline.name}", found)
 
