@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from egress.model import registry
+from egress.model.file_rules import file_findings
 from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
 from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
 from egress.model.pipeline import Pipeline, Video
 from egress.model.problems import Finding, Problem, did_you_mean, one_of, shown
-from egress.model.targets import clashes, target_problems
+from egress.model.targets import backup_problems, clashes, target_problems
 from egress.model.units import bitrate_text, duration_text
 
 MIN_SIDE, MAX_SIDE, MAX_PIXELS = 64, 4096, 3840 * 2160
@@ -91,6 +92,8 @@ def _sinks(p: Pipeline) -> Iterator[Finding]:
             hint = did_you_mean(sink.kind, kinds)
             yield _found(f"{path}.kind", f"unknown sink {shown(sink.kind)}{hint}; known: {one_of(kinds)}")
         for problem in target_problems(sink, f"{path}.to"):
+            yield Finding(problem, (f"{path}.kind",))
+        for problem in backup_problems(sink, f"{path}.backup"):
             yield Finding(problem, (f"{path}.kind",))
         yield from _sink(p, path, sink)
     for problem in clashes(p.sinks):
@@ -211,5 +214,6 @@ _RULES: tuple[Callable[[Pipeline], Iterator[Finding]], ...] = (
     _video,
     _audio,
     _sinks,
+    file_findings,
     _times,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from egress.model.problems import Problem, refuse, shown
 
@@ -63,9 +62,3 @@ def s3_problems(to: str, path: str) -> tuple[Problem, ...]:
     if (size := len(key.encode())) > MAX_KEY:
         return wrong(f"the key is {size} bytes long; it may have {MAX_KEY}")
     return ()
-
-
-def sibling(to: str, name: str) -> str:
-    """The address of an object of another name in the same folder."""
-    address = S3Address.parse(to)
-    return str(S3Address(address.bucket, str(PurePosixPath(address.key).with_name(name))))

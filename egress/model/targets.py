@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from egress.model import registry
+from egress.model.audio_files import ENDINGS
 from egress.model.errors import RequestError
-from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
+from egress.model.outputs import FileDoc, HlsDoc, RtmpDoc, SinkDoc, SrtDoc
 from egress.model.pipeline import Pipeline
 from egress.model.places import PLACEHOLDERS, expand, path_problems, template_problems, under
 from egress.model.problems import Problem, one_of, path_text, refuse, shown
@@ -18,6 +19,14 @@ from egress.model.streams import check_stream, is_srt, stream_doc
 
 STREAMS = "{rtmp}"
 """The whole `to` of an rtmp sink that stands for the addresses given when the job starts."""
+
+_ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "mp4": (".mp4", ".m4a", ".m4v"),
+    "audio": ENDINGS,
+    "webm": (".webm",),
+    "waveform": (".json", ".png"),
+}
+"""How the names of single files may end, by the kind of their sink; the other kinds make folders."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _EXAMPLE = "rtmp://server/app/key"
@@ -41,12 +50,8 @@ def target_problems(sink: SinkDoc, path: str) -> tuple[Problem, ...]:
         return _stream_problems(to, path)
     if isinstance(sink, SrtDoc):
         return _srt_problems(to, path)
-    if isinstance(sink, HlsDoc) and scheme_of(to) == "s3":
-        return (Problem(path, "HLS cannot go to S3 yet; write it to a folder, like live/{room}/"),)
-    if isinstance(sink, Mp4Doc):
-        return _storage_problems(to, path) or _mp4_name(to, path)
-    if isinstance(sink, HlsDoc):
-        return _storage_problems(to, path) or _hls_name(to, path)
+    if isinstance(sink, FileDoc):
+        return _storage_problems(to, path) or _name_problems(sink, to, path)
     found = template_problems(to, path)
     return found if scheme_of(to) != "file" else found + path_problems(file_part(to), path)
 
@@ -65,18 +70,26 @@ def _storage_problems(to: str, path: str) -> tuple[Problem, ...]:
     return found if scheme != "file" else found + path_problems(file_part(to), path)
 
 
-def _mp4_name(to: str, path: str) -> tuple[Problem, ...]:
-    if PurePosixPath(to).suffix.lower() in (".mp4", ".m4a", ".m4v") and not to.endswith("/"):
-        return ()
-    return (Problem(path, f"{shown(to)} must name one file ending in .mp4, like recordings/{{room}}.mp4"),)
+def _name_problems(sink: FileDoc, to: str, path: str) -> tuple[Problem, ...]:
+    suffix = PurePosixPath(to).suffix.lower()
+    if endings := _ENDINGS.get(sink.kind):
+        if suffix in endings and not to.endswith("/"):
+            return ()
+        wanted = ", ".join(endings)
+        return (
+            Problem(path, f"{shown(to)} must name one file ending in {wanted}, like recordings/{{room}}{endings[0]}"),
+        )
+    if isinstance(sink, HlsDoc) and suffix == ".m3u8":
+        what = "must name a folder, like live/{room}/; the playlist in it is called index.m3u8"
+        return (Problem(path, f"{shown(to)} {what}"),)
+    return ()
 
 
-def _hls_name(to: str, path: str) -> tuple[Problem, ...]:
-    if PurePosixPath(to).suffix.lower() != ".m3u8":
+def backup_problems(sink: SinkDoc, path: str) -> tuple[Problem, ...]:
+    """What is wrong with a sink's backup, if it names one; `path` names that field in the document."""
+    if not isinstance(sink, FileDoc) or sink.backup is None:
         return ()
-    return (
-        Problem(path, f"{shown(to)} must name a folder, like live/{{room}}/; the playlist in it is called index.m3u8"),
-    )
+    return target_problems(sink.model_copy(update={"to": sink.backup}), path)
 
 
 def _stream_problems(to: str, path: str) -> tuple[Problem, ...]:
@@ -115,19 +128,26 @@ def clashes(sinks: Sequence[SinkDoc]) -> tuple[Problem, ...]:
     places: dict[str, int] = {}
     found: list[Problem] = []
     for index, sink in enumerate(sinks):
-        to = sink.to.strip()
-        if to == STREAMS and isinstance(sink, RtmpDoc) and STREAMS not in places:
-            places[STREAMS] = index
-            continue
-        place = _normal(to) if scheme_of(to) == "file" else to
-        path = path_text(("sinks", index, "to"))
-        for other, first in places.items():
-            if place == other:
-                found.append(Problem(path, f"writes the same place as sinks[{first}]; give each sink its own"))
-            elif _inside(place, other, sinks[first]) or _inside(other, place, sink):
-                found.append(Problem(path, f"lies inside the file of sinks[{first}], or the other way round"))
-        places.setdefault(place, index)
+        for name, written in _written(sink):
+            to = written.strip()
+            if to == STREAMS and isinstance(sink, RtmpDoc) and STREAMS not in places:
+                places[STREAMS] = index
+                continue
+            place = _normal(to) if scheme_of(to) == "file" else to.rstrip("/")
+            path = path_text(("sinks", index, name))
+            for other, first in places.items():
+                if place == other:
+                    found.append(Problem(path, f"writes the same place as sinks[{first}]; give each sink its own"))
+                elif _inside(place, other, sinks[first]) or _inside(other, place, sink):
+                    found.append(Problem(path, f"lies inside the file of sinks[{first}], or the other way round"))
+            places.setdefault(place, index)
     return tuple(found)
+
+
+def _written(sink: SinkDoc) -> tuple[tuple[str, str], ...]:
+    """The fields of a sink that say where it writes."""
+    backup = sink.backup if isinstance(sink, FileDoc) else None
+    return (("to", sink.to),) if backup is None else (("to", sink.to), ("backup", backup))
 
 
 def _normal(to: str) -> str:
@@ -137,7 +157,7 @@ def _normal(to: str) -> str:
 
 
 def _inside(place: str, file: str, sink: SinkDoc) -> bool:
-    return isinstance(sink, Mp4Doc) and place.startswith(file + "/")
+    return sink.kind in _ENDINGS and place.startswith(file + "/")
 
 
 def with_streams(pipeline: Pipeline, addresses: Sequence[str]) -> Pipeline:
@@ -161,7 +181,7 @@ def with_streams(pipeline: Pipeline, addresses: Sequence[str]) -> Pipeline:
 
 
 def resolve(pipeline: Pipeline, known: Mapping[str, str], root: Path) -> Pipeline:
-    """The pipeline with every `to` final: an absolute path under `root`, links followed, or an address.
+    """The pipeline with every `to` and `backup` final: an absolute path under `root`, links followed, or an address.
 
     `known` comes from places.values. Raises RequestError with all problems: unknown placeholders, places outside
     `root`, two sinks writing one place.
@@ -169,25 +189,37 @@ def resolve(pipeline: Pipeline, known: Mapping[str, str], root: Path) -> Pipelin
     found: list[Problem] = []
     sinks: list[SinkDoc] = []
     for index, sink in enumerate(pipeline.sinks):
-        path = path_text(("sinks", index, "to"))
-        if problems := target_problems(sink, path):
-            found.extend(problems)
-            continue
-        target = sink.to.strip()
-        if target != STREAMS:
-            target = expand(target, known)
-        if scheme_of(target) == "s3" and (problems := target_problems(sink.model_copy(update={"to": target}), path)):
-            # Filled in, the key may have become too long.
-            found.extend(problems)
-            continue
-        if scheme_of(target) == "file":
+        final: dict[str, str] = {}
+        for name, written in _written(sink):
             try:
-                target = str(under(root, file_part(target)))
+                final[name] = _final(sink, written.strip(), path_text(("sinks", index, name)), known, root)
             except RequestError as error:
-                found.extend(Problem(path, message) for _, message in error.problems)
-                continue
-        sinks.append(sink.model_copy(update={"to": target}))
+                found.extend(Problem(*problem) for problem in error.problems)
+        if len(final) == len(_written(sink)):
+            sinks.append(sink.model_copy(update=final))
     found.extend(clashes(sinks))
     if found:
         raise refuse(f"pipeline {pipeline.name}", found)
     return pipeline.model_copy(update={"sinks": tuple(sinks)})
+
+
+def _final(sink: SinkDoc, written: str, path: str, known: Mapping[str, str], root: Path) -> str:
+    """One target, final; raises RequestError whose problems name `path`."""
+
+    def check(to: str) -> None:
+        if problems := target_problems(sink.model_copy(update={"to": to}), path):
+            raise refuse(path, problems)
+
+    check(written)
+    if written == STREAMS:
+        return written
+    target = expand(written, known)
+    if scheme_of(target) != "file":
+        if isinstance(sink, FileDoc):
+            # Filled in, a key may have become too long.
+            check(target)
+        return target
+    try:
+        return str(under(root, file_part(target)))
+    except RequestError as error:
+        raise refuse(path, [Problem(path, message) for _, message in error.problems]) from None

@@ -9,7 +9,17 @@ import pytest
 
 from egress.model import places, targets
 from egress.model.errors import RequestError
-from egress.model.outputs import HlsDoc, Mp4Doc, OtherSinkDoc, RtmpDoc, SinkDoc
+from egress.model.outputs import (
+    AudioFileDoc,
+    HlsDoc,
+    Mp4Doc,
+    OtherSinkDoc,
+    RtmpDoc,
+    SinkDoc,
+    ThumbnailsDoc,
+    TracksDoc,
+    WebmDoc,
+)
 from egress.model.pipeline import Pipeline
 
 VALUES = places.values(room="standup", job="j1", pipeline="p", started=datetime(2026, 1, 31, 17, 45, tzinfo=UTC))
@@ -53,7 +63,12 @@ def rtmp(to: str) -> RtmpDoc:
         (mp4("s3://bucket/a//b.mp4"), "empty name"),
         (mp4("s3://bucket/" + 980 * "a" + ".mp4"), "984 bytes long"),
         (mp4("s3://bucket/{rom}.mp4"), "unknown placeholder {rom}"),
-        (HlsDoc(kind="hls", to="s3://bucket/live/"), "HLS cannot go to S3 yet"),
+        (HlsDoc(kind="hls", to="s3://bucket/live/"), None),
+        (HlsDoc(kind="hls", to="s3://bucket"), "names a bucket and no object"),
+        (AudioFileDoc(kind="audio", to="a.wav"), "ending in .m4a, .ogg, .mp3"),
+        (WebmDoc(kind="webm", to="s3://bucket/a.webm"), None),
+        (ThumbnailsDoc(kind="thumbnails", to="ftp://host/a"), "nothing stores to ftp"),
+        (TracksDoc(kind="tracks", to="s3://bucket/{room}/"), None),
         (mp4("local:standup"), "address of a room"),
         (hls("live/{room}/"), None),
         (hls("live/index.m3u8"), "must name a folder"),
@@ -100,6 +115,21 @@ def test_two_sinks_on_one_place_are_found_however_they_are_written() -> None:
     same = targets.clashes([hls("live/{room}"), hls("./live//{room}/"), mp4("a.mp4"), hls("a.mp4/x")])
     assert [p.path for p in same] == ["sinks[1].to", "sinks[3].to"]
     assert not targets.clashes([hls("live/{room}"), hls("live/{job}"), rtmp("{rtmp}"), rtmp("rtmp://h/a/b")])
+
+
+def test_a_backup_is_judged_like_a_target_and_made_final_like_one(tmp_path: Path) -> None:
+    assert not targets.backup_problems(mp4("a.mp4"), "b")
+    (problem,) = targets.backup_problems(Mp4Doc(kind="mp4", to="a.mp4", backup="b.mov"), "sinks[0].backup")
+    assert problem.path == "sinks[0].backup" and "ending in" in problem.message
+    (same,) = targets.clashes([Mp4Doc(kind="mp4", to="a.mp4", backup="./a.mp4")])
+    assert same.path == "sinks[0].backup"
+    made = targets.resolve(
+        pipeline(Mp4Doc(kind="mp4", to="s3://bucket/{room}.mp4", backup="b/{room}.mp4")), VALUES, tmp_path
+    )
+    assert made.sinks[0].model_dump()["backup"] == f"{tmp_path.resolve()}/b/standup.mp4"
+    with pytest.raises(RequestError) as caught:
+        targets.resolve(pipeline(Mp4Doc(kind="mp4", to="../a.mp4", backup="../b.mp4")), VALUES, tmp_path)
+    assert [path for path, _ in caught.value.problems] == ["sinks[0].to", "sinks[0].backup"]
 
 
 def test_targets_become_final(tmp_path: Path) -> None:
