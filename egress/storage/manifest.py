@@ -140,8 +140,10 @@ def _drops(figures: Mapping[str, Any]) -> dict[str, Any]:
     """What every bounded queue has left out, from the figures each of them tells."""
     sinks: dict[str, int] = {}
     for sink in figures.get("sinks", ()):
-        lost = sink["refused"] + sink.get("dropped", 0)
-        sinks[sink["sink"]] = sinks.get(sink["sink"], 0) + lost
+        dropped = sink.get("dropped", 0)
+        # Live streams tell pictures and sounds apart.
+        lost = sum(dropped.values()) if isinstance(dropped, Mapping) else dropped
+        sinks[sink["sink"]] = sinks.get(sink["sink"], 0) + sink["refused"] + lost
     return {
         "intakes": figures.get("intake", {}).get("dropped", 0),
         "encoders": {id: told["refused"] for id, told in figures.get("encoders", {}).items()},

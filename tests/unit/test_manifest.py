@@ -13,7 +13,7 @@ from tests.unit.test_spool import order
 FIGURES = {
     "intake": {"dropped": 3, "late": 4},
     "encoders": {"video": {"bytes": 1_000_000, "refused": 2}, "audio": {"bytes": 20_000, "refused": 0}},
-    "sinks": [{"sink": "mp4 a", "refused": 0}, {"sink": "rtmp b", "refused": 1, "dropped": 5}],
+    "sinks": [{"sink": "mp4 a", "refused": 0}, {"sink": "rtmp b", "refused": 1, "dropped": {"video": 4, "audio": 1}}],
     "loudness": {
         **{"momentary": -20.0, "short_term": None, "integrated": -18.2, "range": 5.1, "true_peak": -1.4},
         **{"clipped": 0, "left_out": 7},
