@@ -1,4 +1,4 @@
-"""The attempts of one job: which worker recorded when, and why it ended; kept in the spool, where the next one looks."""
+"""The attempts of one job: which worker recorded when and why it ended, kept in the spool for the next one to see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.model.clock import SessionClock
-from egress.model.media import SECOND, Nanos
+from egress.model.media import Nanos
 
 _JOURNAL, _PULSE = "attempts.jsonl", "pulse"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -161,11 +161,6 @@ class Attempts:
             return int((self._folder / _PULSE).read_text("ascii")[:20])
         except (OSError, ValueError):
             return 0
-
-
-def seconds_of(at: Nanos) -> str:
-    """A job time as people read it."""
-    return f"{at / SECOND:.1f} s"
 
 
 def _boot() -> str:

@@ -43,8 +43,9 @@ class Attendance:
     @classmethod
     def of(cls, order: JobOrder) -> Attendance:
         """The attendance of a job, kept in its spool folder: what workers that died have noted stays."""
-        attendance = cls.load(order)
-        attendance._journal = _journal(order)
+        journal = _journal(order)
+        attendance = cls.load(order) if journal.is_file() else cls()
+        attendance._journal = journal
         return attendance
 
     @classmethod
