@@ -17,7 +17,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from egress.web.ingest import Ingest
+from egress.web.live import Live
 from egress.web.origin import Origin
+from egress.web.playback import Playback
 
 STATIC = Path(__file__).parent / "static"
 # hls.js demuxes in a worker that it makes from a blob, feeds the video element from another, and keeps date ranges in
@@ -42,6 +44,7 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+_PLAIN = {"X-Content-Type-Options": "nosniff"}
 
 
 class _Guard:
@@ -59,37 +62,23 @@ class _Guard:
         await self.app(scope, receive, marked if scope["type"] == "http" else send)
 
 
-def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | None]) -> Starlette:
+def create_app(
+    *, origins: Mapping[str, Origin], whip: Callable[[str], str | None], playback: Playback | None = None
+) -> Starlette:
     """The web app over live streams by name and rooms by name.
 
     Both may change while it serves: `origins` is looked up on every request, `whip` gives a room's worker endpoint
     (None: not open). Routes: `/` (to the player, where there is one stream), `/whip/{room}` and
     `/whip/{room}/{resource}`, `/publish/{room}`, `/live/{name}/` (the player) and `/live/{name}/...` (the stream),
-    `/health`, `/static/...`.
+    both below `/live/{name}/~TOKEN/` where there is a `playback`, `/health`, `/static/...`.
     """
     ingest = Ingest(whip)
-
-    async def live_file(request: Request) -> Response:
-        name = request.path_params["name"]
-        origin = origins.get(name)
-        if origin is None:
-            return PlainTextResponse(f"no live stream called {name!r} here\n", 404)
-        return await origin.serve(request, request.path_params["path"])
-
-    async def live_page(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in origins:
-            return PlainTextResponse(f"no live stream called {name!r} here\n", 404)
-        return FileResponse(STATIC / "watch.html", headers=_PAGE_HEADERS)
 
     async def home(request: Request) -> Response:
         if len(origins) == 1:
             return RedirectResponse(f"/live/{quote(next(iter(origins)), safe='')}/", 307)
         paths = "".join(f"/live/{quote(name, safe='')}/\n" for name in origins)
         return PlainTextResponse(paths or "no live stream here; publishers find a page at /publish/ROOM\n")
-
-    async def live_slash(request: Request) -> Response:
-        return RedirectResponse(f"{quote(request.path_params['name'], safe='')}/", 308)
 
     async def publish_page(request: Request) -> Response:
         return FileResponse(STATIC / "publish.html", headers=_PAGE_HEADERS)
@@ -119,12 +108,18 @@ def create_app(*, origins: Mapping[str, Origin], whip: Callable[[str], str | Non
             Route("/whip/{room}", ingest.endpoint, methods=["POST", "OPTIONS"]),
             Route("/whip/{room}/{resource}", ingest.resource, methods=["DELETE", "PATCH", "OPTIONS"]),
             Route("/publish/{room}", publish_page),
-            Route("/live/{name}", live_slash),
-            Route("/live/{name}/", live_page),
-            Route("/live/{name}/{path:path}", live_file, methods=["GET", "HEAD", "OPTIONS"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(_Guard)],
+        middleware=[
+            Middleware(
+                Live,
+                origins=origins,
+                page=STATIC / "watch.html",
+                headers={**_PAGE_HEADERS, **_PLAIN},
+                playback=playback,
+            ),
+            Middleware(_Guard),
+        ],
         lifespan=lifespan,
     )
     app.state.stopping = stopping

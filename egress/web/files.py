@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import anyio
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 PLAYLIST = ".m3u8"
 MEDIA_TYPES: Mapping[str, str] = {
@@ -33,6 +35,18 @@ class Found:
 
     path: Path
     stat: os.stat_result
+    cut: bool = False
+    """Whether there is more of it than `stat` says."""
+
+    def up_to(self, size: int) -> Found:
+        """The same file as if it ended there."""
+        if size >= self.stat.st_size:
+            return self
+        # The plain tuple holds whole seconds only; what a copy is made from holds all.
+        made: Any = self.stat.__reduce__()
+        values, more = made[1]
+        shown = (*values[: stat.ST_SIZE], size, *values[stat.ST_SIZE + 1 :])
+        return Found(self.path, os.stat_result(shown, more), cut=True)
 
 
 def etag(status: os.stat_result) -> str:
@@ -79,9 +93,21 @@ def fresh(request: Request, tag: str) -> bool:
     return "*" in tags or tag.removeprefix("W/") in tags
 
 
+async def _beginning(found: Found) -> AsyncIterator[bytes]:
+    left = found.stat.st_size
+    async with await anyio.open_file(found.path, "rb") as file:
+        while left and (chunk := await file.read(min(left, _File.chunk_size))):
+            left -= len(chunk)
+            yield chunk
+
+
 def respond(request: Request, found: Found, relative: str, headers: Mapping[str, str]) -> Response:
     """The file: whole, in byte ranges, headers only, or 304 when the client has it."""
     headers = {**headers, "ETag": etag(found.stat)}
     if fresh(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    if found.cut and "range" not in request.headers:
+        length = {"Content-Length": str(found.stat.st_size)}
+        body = () if request.method == "HEAD" else _beginning(found)
+        return StreamingResponse(body, headers={**headers, **length}, media_type=media_type(relative))
     return _File(found.path, headers=headers, media_type=media_type(relative), stat_result=found.stat)

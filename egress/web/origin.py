@@ -6,51 +6,23 @@ Server rules are those of draft-pantos-hls-rfc8216bis 6.2.5 (directives) and 6.2
 from __future__ import annotations
 
 import asyncio
-import gzip
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from email.utils import formatdate
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp
 
 from egress.web import files
-from egress.web.playlist import Playlist
+from egress.web.playlist import DateRanges, Reached
+from egress.web.ready import LARGEST, Memory, Ready
+from egress.web.version import CORS, Rendering, Version, read
 
 T = TypeVar("T")
 
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Content-Length, Content-Range, Date, ETag, Last-Modified",
-}
-_LARGEST_PLAYLIST = 32 * 1024 * 1024
 _KEPT_PLAYLISTS = 64
-_GZIP_LEVEL = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    plain: bytes
-    zipped: bytes
-
-    @classmethod
-    def of(cls, text: str) -> _Body:
-        plain = text.encode()
-        return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """One version of a playlist, rendered and compressed once for all who ask."""
-
-    etag: str
-    modified: str
-    blocking: bool
-    playlist: Playlist
-    full: _Body
-    delta: _Body | None
 
 
 class _Refused(Exception):
@@ -75,12 +47,15 @@ class Origin:
         self.waiting = 0
         self.refused = 0
         self._max_waiting = max_waiting
+        self._for_good = max_age > 0
         self._media_cache = f"public, max-age={max_age}, immutable" if max_age > 0 else "no-cache"
         self._announcing = False
-        self._announced: set[str] = set()
+        self._announced: dict[str, tuple[int, int]] = {}
+        self._memory = Memory()
+        self._ranges: dict[str, DateRanges] = {}
         self._changes: dict[str, asyncio.Event] = {}
-        self._versions: dict[str, _Version] = {}
-        self._reading: dict[str, asyncio.Lock] = {}
+        self._versions: dict[str, Version] = {}
+        self._reading: dict[str, asyncio.Task[Any]] = {}
 
     def announce(self, event: Mapping[str, Any]) -> None:
         """Wake those who wait for this part or segment; events of another type or folder change nothing."""
@@ -91,7 +66,7 @@ class Origin:
             return
         self._announcing = True
         name = f"{event['rendition']}{files.PLAYLIST}"
-        self._announced.add(name)
+        self._announced[name] = (event["msn"], event["part"] or 0)
         # Playlists without announcements of their own (I-frames) change along with the others.
         for waited in tuple(self._changes):
             if waited == name or waited not in self._announced:
@@ -103,8 +78,8 @@ class Origin:
         for name in tuple(self._changes):
             self._wake(name)
 
-    async def serve(self, request: Request, path: str) -> Response:
-        """Answer GET, HEAD or OPTIONS for a path inside the folder."""
+    async def serve(self, request: Request, path: str) -> ASGIApp:
+        """The answer to GET, HEAD or OPTIONS for a path inside the folder."""
         if request.method == "OPTIONS":
             allowed = {"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS", "Access-Control-Allow-Headers": "Range"}
             return Response(status_code=204, headers={**CORS, **allowed, "Access-Control-Max-Age": "86400"})
@@ -113,29 +88,86 @@ class Origin:
                 raise _Refused(404, f"no such file: {path!r}")
             if path.endswith(files.PLAYLIST):
                 return await self._playlist(request, path)
-            found = files.find(self.folder, path) or await self._hinted(path)
+            return await self._file(request, path)
         except _Refused as refusal:
             return refusal.response
-        return files.respond(request, found, path, {**CORS, "Cache-Control": self._media_cache})
 
-    async def _playlist(self, request: Request, path: str) -> Response:
+    async def _file(self, request: Request, path: str) -> ASGIApp:
+        growing = self._growing(path)
+        if growing is None and "range" not in request.headers and (known := self._kept(path)) is not None:
+            return known
+        if growing is not None:
+            return await self._grown(request, path, *growing)
+        found = files.find(self.folder, path) or await self._hinted(path)
+        headers = {**CORS, "Cache-Control": self._media_cache}
+        if found.stat.st_size > LARGEST or "range" in request.headers:
+            return files.respond(request, found, path, headers)
+        read = asyncio.to_thread(found.path.read_bytes)
+        body = await self._once(f"file {path}", read)
+        if len(body) != found.stat.st_size:
+            return files.respond(request, found, path, headers)
+        answer = Ready(200, {**headers, "Content-Type": files.media_type(path)}, body, tag=files.etag(found.stat))
+        self._memory.keep(path, answer)
+        return answer
+
+    def _kept(self, path: str) -> Ready | None:
+        try:
+            return self._memory.get(path, files.etag(os.stat(f"{self.folder}/{path}")))  # noqa: PTH116
+        except OSError:
+            self._memory.forget(path)
+            return None
+
+    def _growing(self, path: str) -> tuple[str, int] | None:
+        """The playlist that hints at the next bytes of a file there is, and where they begin."""
+        for name, version in self._versions.items():
+            start = version.playlist.hints.get(path, 0)
+            if start and version.playlist.live:
+                return name, start
+        return None
+
+    async def _grown(self, request: Request, path: str, name: str, start: int) -> ASGIApp:
+        """A file that grows, as far as it is listed; who asks for the hinted bytes gets them once they are."""
+        version = await self._version(name)
+        listed = version.playlist.hints.get(path) if version is not None and version.playlist.live else None
+        if listed is not None and request.headers.get("range", "").startswith(f"bytes={listed}-") and self._announcing:
+
+            async def look() -> int | None:
+                newer = await self._version(name)
+                hints = newer.playlist.hints if newer is not None and newer.playlist.live else {}
+                return None if hints.get(path) == listed and self._announcing else hints.get(path, -1)
+
+            if (listed := await self._wait(name, look, 3 * version.playlist.target)) is None:  # type: ignore[union-attr]
+                raise _Refused(503, f"the hinted bytes of {path!r} have not come within 3 target durations")
+        found = files.find(self.folder, path)
+        if found is None:
+            raise _Refused(404, f"no such file: {path!r}")
+        if listed is not None and listed >= 0:
+            found = found.up_to(listed)
+        return files.respond(request, found, path, {**CORS, "Cache-Control": "no-cache"})
+
+    async def _playlist(self, request: Request, path: str) -> ASGIApp:
         version = await self._version(path)
         if version is None:
             raise _Refused(404, f"no such playlist: {path!r}; it may not have been started yet")
-        playlist = version.playlist
-        if playlist.live:
-            msn, part = _directive(request, "_HLS_msn"), _directive(request, "_HLS_part")
+        playlist, waited = version.playlist, False
+        asked = request.query_params if request.scope["query_string"] else {}
+        if playlist.live and asked:
+            msn, part = _directive(asked, "_HLS_msn"), _directive(asked, "_HLS_part")
             if part is not None and msn is None:
                 raise _Refused(400, "_HLS_part needs _HLS_msn beside it")
-            if msn is not None and self._announcing and not playlist.holds(msn, part):
-                if playlist.too_far(msn, part):
-                    raise _Refused(400, f"segment {msn} is too far ahead; the playlist reaches {playlist.last}")
-                version = await self._reached(path, version, msn, part)
-        delta = version.delta if request.query_params.get("_HLS_skip") in ("YES", "v2") else None
-        return self._rendered(request, version, delta)
+            if msn is not None and self._announcing:
+                waited = True
+                if not playlist.holds(msn, part):
+                    if playlist.too_far(msn, part):
+                        raise _Refused(400, f"segment {msn} is too far ahead; the playlist reaches {playlist.last}")
+                    version = await self._reached(path, version, msn, part)
+        skip = asked.get("_HLS_skip")
+        bodies = (version.ranges_too if skip == "v2" else version.delta if skip == "YES" else None) or version.full
+        zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
+        return bodies.answer(zipped=zipped, waited=waited and self._announcing)
 
-    async def _reached(self, path: str, version: _Version, msn: int, part: int | None) -> _Version:
-        async def look() -> _Version | None:
+    async def _reached(self, path: str, version: Version, msn: int, part: int | None) -> Version:
+        async def look() -> Version | None:
             newer = await self._version(path)
             if newer is None:
                 raise _Refused(404, f"{path!r} has been removed")
@@ -196,81 +228,66 @@ class Origin:
     def _wake(self, name: str) -> None:
         self._changes.pop(name).set()
 
-    async def _version(self, path: str) -> _Version | None:
+    async def _version(self, path: str) -> Version | None:
         if (known := self._current(path)) is not None:
             return known
         if files.find(self.folder, path) is None:
             self._forget(path)
             return None
-        async with self._reading.setdefault(path, asyncio.Lock()):
-            if (known := self._current(path)) is None:
-                known = await asyncio.to_thread(_read, self.folder, path, self._announcing)
-                if known is None:
-                    self._forget(path)
-                    return None
-                if path not in self._versions and len(self._versions) >= _KEPT_PLAYLISTS:
-                    self._forget(next(iter(self._versions)))
-                self._versions[path] = known
-        return known
+        made = await self._once(path, self._read(path))
+        if made is None:
+            self._forget(path)
+        return made
+
+    async def _once(self, what: str, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives, done once for everybody who asks meanwhile."""
+        task: asyncio.Task[T] | None = self._reading.get(what)
+        if task is None:
+            task = self._reading[what] = asyncio.create_task(work, name=f"read {what}")
+            task.add_done_callback(lambda _: self._reading.pop(what, None))
+        else:
+            work.close()
+        return await asyncio.shield(task)
+
+    async def _read(self, path: str) -> Version | None:
+        blocking, reached = self._announcing, self._others(path)
+        there = await asyncio.to_thread(read, self.folder, path)
+        if there is None:
+            return None
+        found, playlist = there
+        ranges = self._ranges.setdefault(path, DateRanges())
+        skip = ranges.skip(playlist, asyncio.get_running_loop().time())
+        render = Rendering(found, blocking, self._for_good)
+        made = await asyncio.to_thread(render.version, playlist.reporting(reached), skip)
+        if path not in self._versions and len(self._versions) >= _KEPT_PLAYLISTS:
+            self._forget(next(iter(self._versions)))
+        self._versions[path] = made
+        return made
+
+    def _others(self, path: str) -> Reached:
+        """How far other playlists of the same folder have been announced to reach."""
+        return {name: at for name, at in self._announced.items() if name != path} if self._announcing else {}
 
     def _forget(self, path: str) -> None:
         self._versions.pop(path, None)
-        self._reading.pop(path, None)
+        self._ranges.pop(path, None)
 
-    def _current(self, path: str) -> _Version | None:
+    def _current(self, path: str) -> Version | None:
         known = self._versions.get(path)
         if known is None or known.blocking != self._announcing:
             return None
         try:
-            status = (self.folder / path).stat()
+            status = os.stat(f"{self.folder}/{path}")  # noqa: PTH116
         except OSError:
             return None
-        return known if known.etag == files.etag(status) else None
-
-    def _rendered(self, request: Request, version: _Version, delta: _Body | None) -> Response:
-        zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
-        body = delta or version.full
-        kind = ("d" if delta else "f") + ("z" if zipped else "p") + ("b" if version.blocking else "s")
-        etag = f'{version.etag[:-1]}-{kind}"'
-        headers = {
-            **CORS,
-            "Cache-Control": "no-cache",
-            "ETag": etag,
-            "Last-Modified": version.modified,
-            "Vary": "Accept-Encoding",
-        }
-        if files.fresh(request, etag):
-            return Response(status_code=304, headers=headers)
-        if zipped:
-            headers["Content-Encoding"] = "gzip"
-        content = body.zipped if zipped else body.plain
-        headers["Content-Length"] = str(len(content))
-        shown = b"" if request.method == "HEAD" else content
-        return Response(shown, headers=headers, media_type=files.MEDIA_TYPES[files.PLAYLIST])
+        if known.etag != files.etag(status):
+            return None
+        reports = known.playlist.reports if known.playlist.live and self._announcing else {}
+        return None if any(self._announced.get(uri, told) > told for uri, told in reports.items()) else known
 
 
-def _read(folder: Path, path: str, blocking: bool) -> _Version | None:
-    found = files.find(folder, path)
-    if found is None or found.stat.st_size > _LARGEST_PLAYLIST:
-        return None
-    try:
-        text = found.path.read_text("utf-8", errors="replace")
-    except OSError:
-        return None
-    playlist = Playlist.read(text)
-    delta = playlist.delta(blocking=blocking)
-    return _Version(
-        etag=files.etag(found.stat),
-        modified=formatdate(found.stat.st_mtime, usegmt=True),
-        blocking=blocking,
-        playlist=playlist,
-        full=_Body.of(playlist.text(blocking=blocking)),
-        delta=None if delta is None else _Body.of(delta),
-    )
-
-
-def _directive(request: Request, name: str) -> int | None:
-    value = request.query_params.get(name)
+def _directive(asked: Mapping[str, str], name: str) -> int | None:
+    value = asked.get(name)
     if value is None:
         return None
     if not (value.isascii() and value.isdecimal() and len(value) <= 18):

@@ -167,7 +167,7 @@ async def test_asking_for_playlists_that_are_not_there_leaves_nothing_behind(
     (folder.path / "folder.m3u8").mkdir()
     for name in ("folder", *(f"none-{number}" for number in range(200))):
         assert (await client.get(f"{name}.m3u8?_HLS_msn=3&_HLS_part=2")).status_code == 404
-    assert (200, len(folder.origin._reading), len(folder.origin._versions)) == known == (200, 1, 1)
+    assert (200, len(folder.origin._reading), len(folder.origin._versions)) == known == (200, 0, 1)
     assert not folder.origin._changes
 
 
@@ -343,6 +343,122 @@ async def test_delta_updates_on_request(client: httpx.AsyncClient, folder: Folde
     assert "#EXT-X-SKIP" not in full.text and full.headers["etag"] != delta.headers["etag"]
     folder.write("video.m3u8", live(whole=3))
     assert "#EXT-X-SKIP" not in (await client.get("video.m3u8?_HLS_skip=v2")).text
+
+
+async def test_an_answer_to_who_waited_may_be_kept_by_a_cache_in_front(
+    client: httpx.AsyncClient, folder: Folder
+) -> None:
+    folder.announce()
+    waited = await client.get("video.m3u8?_HLS_msn=2")
+    assert waited.headers["cache-control"] == "public, max-age=1"
+    assert (await client.get("video.m3u8")).headers["cache-control"] == "no-cache"
+    assert (await client.get("video.m3u8?_HLS_msn=9")).headers["cache-control"] == "no-store"
+    folder.write("video.m3u8", live(ended=True))
+    folder.announce(ended=True)
+    assert (await client.get("video.m3u8?_HLS_msn=2")).headers["cache-control"] == "no-cache"
+
+
+async def test_an_answer_is_kept_longer_where_the_address_is_never_used_again(folder: Folder) -> None:
+    folder.origin = Origin(folder.path, max_age=31_536_000)
+    app = create_app(origins={"job-1": folder.origin}, whip=lambda room: None)
+    folder.announce()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://egress.test") as client:
+        answer = await client.get("/live/job-1/video.m3u8?_HLS_msn=2")
+        assert answer.headers["cache-control"] == "public, max-age=24"
+
+
+async def test_says_how_far_other_renditions_reach_as_of_now(client: httpx.AsyncClient, folder: Folder) -> None:
+    report = '#EXT-X-RENDITION-REPORT:URI="audio.m3u8",LAST-MSN=3,LAST-PART=0\n'
+    folder.write("video.m3u8", live() + report)
+    folder.announce()
+    assert report in (await client.get("video.m3u8")).text
+    before = (await client.get("video.m3u8")).headers["etag"]
+    folder.origin.announce({"type": "hls", "rendition": "audio", "msn": 3, "part": 4, "ended": False})
+    after = await client.get("video.m3u8")
+    assert 'URI="audio.m3u8",LAST-MSN=3,LAST-PART=4' in after.text and after.headers["etag"] != before
+
+
+async def test_delta_updates_leave_old_date_ranges_out_for_who_asks(client: httpx.AsyncClient, folder: Folder) -> None:
+    def joins(*names: str) -> str:
+        lines = [f'#EXT-X-DATERANGE:ID="{name}",START-DATE="2026-01-01T00:00:00.000Z"\n' for name in names]
+        return live(whole=20).replace("#EXT-X-MAP", "".join(lines) + "#EXT-X-MAP")
+
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, 0.0
+    try:
+        loop.time = lambda: real() + ahead  # type: ignore[method-assign]
+        folder.write("video.m3u8", joins("a", "b"))
+        folder.announce()
+        full = await client.get("video.m3u8")
+        assert "CAN-SKIP-DATERANGES=YES" in full.text
+        ahead = 30
+        folder.write("video.m3u8", joins("b", "c"))
+        folder.announce()
+        delta = (await client.get("video.m3u8?_HLS_skip=v2")).text
+        assert '#EXT-X-SKIP:SKIPPED-SEGMENTS=14,RECENTLY-REMOVED-DATERANGES="a"' in delta
+        assert "#EXT-X-VERSION:10" in delta and 'ID="c"' in delta and 'ID="b"' not in delta
+        plain = (await client.get("video.m3u8?_HLS_skip=YES")).text
+        assert 'ID="b"' in plain and "REMOVED" not in plain and "#EXT-X-VERSION:9" in plain
+        ahead = 60
+        folder.write("video.m3u8", joins("b", "c", "d"))
+        folder.announce()
+        delta = (await client.get("video.m3u8?_HLS_skip=v2")).text
+        assert 'RECENTLY-REMOVED-DATERANGES=""' in delta and 'ID="c"' not in delta and 'ID="d"' in delta
+    finally:
+        loop.time = real  # type: ignore[method-assign]
+
+
+def in_one_file(size: int) -> str:
+    """A live playlist whose parts are ranges of one file, `size` bytes of which are listed."""
+    text = live().partition("#EXT-X-PRELOAD-HINT")[0]
+    return f'{text}#EXT-X-PRELOAD-HINT:TYPE=PART,URI="video/all.mp4",BYTERANGE-START={size}\n'
+
+
+async def test_the_hinted_bytes_of_a_growing_file_come_when_they_are_whole(
+    client: httpx.AsyncClient, folder: Folder
+) -> None:
+    folder.write("video/all.mp4", bytes(150))
+    folder.write("video.m3u8", in_one_file(100))
+    folder.announce()
+    assert (await client.get("video.m3u8")).status_code == 200
+    asked = asyncio.create_task(client.get("video/all.mp4", headers={"Range": "bytes=100-"}))
+    await folder.waiting(1)
+    folder.write("video/all.mp4", bytes(100) + b"x" * 100 + b"half of the next")
+    folder.announce()
+    await asyncio.sleep(0.02)
+    assert not asked.done()
+    folder.write("video.m3u8", in_one_file(200))
+    folder.announce()
+    answer = await asked
+    assert (answer.status_code, answer.content) == (206, b"x" * 100)
+    assert answer.headers["content-range"] == "bytes 100-199/200"
+
+
+async def test_no_more_of_a_growing_file_is_sent_than_is_listed(client: httpx.AsyncClient, folder: Folder) -> None:
+    folder.write("video/all.mp4", bytes(150))
+    folder.write("video.m3u8", in_one_file(100))
+    folder.announce()
+    assert (await client.get("video.m3u8")).status_code == 200
+    answer = await client.get("video/all.mp4", headers={"Range": "bytes=50-"})
+    assert (answer.headers["content-range"], len(answer.content)) == ("bytes 50-99/100", 50)
+    assert (await client.get("video/all.mp4", headers={"Range": "bytes=120-130"})).status_code == 416
+    assert len((await client.get("video/all.mp4")).content) == 100
+    folder.write("video.m3u8", live(ended=True))
+    folder.announce(ended=True)
+    assert (await client.get("video.m3u8")).status_code == 200
+    assert len((await client.get("video/all.mp4")).content) == 150
+
+
+async def test_small_files_are_read_once(client: httpx.AsyncClient, folder: Folder, monkeypatch) -> None:
+    read = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or real(path))
+    answers = await asyncio.gather(*(client.get("video/seg-0.m4s") for _ in range(20)))
+    assert {answer.content for answer in answers} == {bytes(range(100))} and read == ["seg-0.m4s"]
+    folder.write("video/seg-0.m4s", b"other")
+    assert (await client.get("video/seg-0.m4s")).content == b"other"
+    (folder.path / "video/seg-0.m4s").unlink()
+    assert (await client.get("video/seg-0.m4s")).status_code == 404
 
 
 async def test_announcements_for_others_change_nothing(client: httpx.AsyncClient, folder: Folder) -> None:
