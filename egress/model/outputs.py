@@ -70,6 +70,7 @@ class SrtDoc(SinkDoc):
     """An external stream to an SRT listener, by ffmpeg; passphrases and stream ids are redacted everywhere."""
 
     kind: Literal["srt"] = Field(description="This kind of sink.")
+    to: str = Field(min_length=1, description="srt://host:port?streamid=…&passphrase=…&latency=…, latency in ms.")
     required: bool = Field(False, description="true: the job fails when this stream does.")
 
 

@@ -21,6 +21,9 @@ STUFFING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * (PAYLOAD // 188)
 _CONNECT = 3.0
 """Seconds a listener has to answer."""
 _EVERY = 1.0
+_LINGER = 2.0
+_NETWORK = ("Connection", "Input/output error")
+"""What ffmpeg's words hold when it is the other side that made it end."""
 
 
 class SrtProcess(Child):
@@ -42,9 +45,10 @@ class SrtProcess(Child):
         self._last: float | None = None
         reading, writing = os.pipe()
         try:
+            secret = _presets(address)
             with os.fdopen(writing, "wb") as presets:
-                presets.write(_presets(address))
-            super().__init__(_command(program, address, reading), environment(), (reading,))
+                presets.write(secret)
+            super().__init__(_command(program, address, reading if secret else None), environment(), (reading,))
         finally:
             os.close(reading)
         self.send(STUFFING)
@@ -76,29 +80,29 @@ class SrtProcess(Child):
 
     def finish(self) -> None:
         """Have it end once the listener has had the time to ask again for what was lost."""
-        self._last = time.monotonic() + self._latency
+        self._last = time.monotonic() + min(self._latency, _LINGER)
 
     def death(self) -> tuple[Trouble, str]:
         """What made ffmpeg end: its own words hardly say it, so it is told from when."""
-        words = self.last_words
-        if "resolve" in words or "resolve" in self._words.decode(errors="replace"):
+        words = self._words.decode(errors="replace")
+        if "resolve hostname" in words:
             return Trouble.DNS, f"the name of {self._place} is not known"
+        if self._process.returncode != 1 or not any(word in words for word in _NETWORK):
+            return Trouble.SENDER, f"ffmpeg died: {self.last_words or 'without a word'}"
         if self._live:
             return Trouble.CLOSED, f"the listener at {self._place} ended the connection or was gone for 5 s"
-        if self._process.returncode == 1 and time.monotonic() - self._started < _CONNECT:
+        if time.monotonic() - self._started < _CONNECT:
             fix = "are passphrase and stream id right, and is the stream not there already?"
             return Trouble.REJECTED, f"the listener at {self._place} refuses the stream: {fix}"
-        if self._process.returncode == 1:
-            return Trouble.TIMEOUT, f"no SRT listener answers at {self._place}"
-        return Trouble.SENDER, f"ffmpeg died: {words or 'without a word'}"
+        return Trouble.TIMEOUT, f"no SRT listener answers at {self._place}"
 
     def silence(self) -> tuple[Trouble, str]:
         """It sends when it gets something to send, so nothing goes out."""
         return Trouble.STALLED, f"nothing goes out to {self._place}"
 
 
-def _command(program: str, address: SrtAddress, presets: int) -> list[str]:
-    said = {
+def _command(program: str, address: SrtAddress, presets: int | None) -> list[str]:
+    said: dict[str, str | int] = {
         "mode": "caller",
         "transtype": "live",
         "pkt_size": PAYLOAD,
@@ -110,7 +114,9 @@ def _command(program: str, address: SrtAddress, presets: int) -> list[str]:
         said["pbkeylen"] = address.key_length
     # As data: a demuxer and muxer of MPEG-TS would take the stream apart only to make the same again.
     source = ffmpeg.input("pipe:0", f="data", raw_packet_size=PAYLOAD, nofind_stream_info=None)
-    options = {"f": "data", "map": "0", "c": "copy", "fpre": f"/dev/fd/{presets}", "flush_packets": 1}
+    options = {"f": "data", "map": "0", "c": "copy", "flush_packets": 1}
+    if presets is not None:
+        options["fpre"] = f"/dev/fd/{presets}"
     made = ffmpeg.output(source, f"srt://{address.place}?{urlencode(said)}", **options)
     made = made.global_args("-hide_banner", "-nostdin", "-loglevel", "warning")
     made = made.global_args("-progress", "pipe:1", "-stats_period", f"{_EVERY:g}")

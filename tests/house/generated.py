@@ -77,6 +77,7 @@ _MEDIA = {
     "sinks: kind: mp4": "Mp4Doc",
     "sinks: kind: hls": "HlsDoc",
     "sinks: kind: rtmp": "RtmpDoc",
+    "sinks: kind: srt": "SrtDoc",
     "stop": "Stop",
 }
 _NONE = {

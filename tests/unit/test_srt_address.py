@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from egress.model import checking
 from egress.model.errors import RequestError
+from egress.model.order import JobOrder
+from egress.model.pipeline import Pipeline
 from egress.model.srt_address import SrtAddress, shown_srt
 from egress.model.streams import check_stream, shown_stream, stream_doc
+from egress.model.targets import with_streams
+from egress.ordering import manifest_of
 
 SECRET = "canary-7f3e9a-4471"
 
@@ -65,3 +73,39 @@ def test_what_is_no_address_of_a_stream_is_refused_and_hidden(to: str) -> None:
     with pytest.raises(RequestError) as caught:
         check_stream(to)
     assert SECRET not in caught.value.message + shown_stream(to)
+
+
+def test_streams_given_when_a_job_starts_become_the_sinks_they_are_for_and_no_address_is_kept(tmp_path: Path) -> None:
+    document = {"name": "p", "sinks": [{"kind": "rtmp", "to": "{rtmp}", "required": True}]}
+    pipeline = with_streams(
+        Pipeline.model_validate(document), (f"srt://h:9000?streamid={SECRET}", f"rtmp://h/a/{SECRET}")
+    )
+    assert [(sink.kind, sink.required) for sink in pipeline.sinks] == [("srt", True), ("rtmp", True)]
+    order = JobOrder(id="j", room="local:a", title="", pipeline=pipeline, folder="/spool/j", manifest="/m.json")
+    kept = order.without_secrets()
+    assert SECRET not in json.dumps(kept)
+    assert [sink.kind for sink in JobOrder.model_validate(kept).pipeline.sinks] == ["srt", "rtmp"]
+    assert manifest_of(pipeline, tmp_path, "j") == str(tmp_path / "j.manifest.json"), (
+        "no address of a stream has room for it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sink", "says"),
+    [
+        ({"kind": "rtmp", "to": "srt://h:9000"}, "write kind: srt"),
+        ({"kind": "srt", "to": f"rtmp://h/a/{SECRET}"}, "does not begin with srt://"),
+        ({"kind": "srt", "to": "srt://h:9000?streamid={nope}"}, "{nope}"),
+    ],
+)
+def test_a_pipeline_whose_address_is_for_another_sink_says_so(sink: dict[str, str], says: str) -> None:
+    _, problems = checking.examine({"name": "p", "sinks": [sink]})
+    (problem,) = problems
+    assert problem.path == "sinks[0].to" and says in problem.message and SECRET not in problem.message
+
+
+def test_srt_listeners_get_aac() -> None:
+    sinks = [{"kind": "srt", "to": "srt://h:9000?streamid=publish:{room}"}]
+    assert checking.examine({"name": "p", "sinks": sinks})[1] == ()
+    (problem,) = checking.examine({"name": "p", "sinks": sinks, "audio": {"codec": "opus"}})[1]
+    assert problem.path == "sinks[0].kind" and "audio.codec: aac" in problem.message
