@@ -13,8 +13,13 @@ def read_lines(handle: int, *, longest: int) -> Iterator[bytes]:
 
     Of a line that has more than `longest` bytes only one more is kept: whoever reads it can tell, and refuse it.
     """
+    return split_lines(lambda: os.read(handle, 65536), longest=longest)
+
+
+def split_lines(read: Callable[[], bytes], *, longest: int) -> Iterator[bytes]:
+    """Lines of what `read` gives, b"" being the end; long ones are kept as `read_lines` does."""
     rest = b""
-    while chunk := os.read(handle, 65536):
+    while chunk := read():
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line[: longest + 1] for line in whole)
         rest = rest[: longest + 1]

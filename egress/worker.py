@@ -1,14 +1,15 @@
-"""The worker: one job in a process of its own; the order comes in on stdin, events go out on stdout as JSON lines."""
+"""The worker: one job in a process of its own; the order comes in on stdin, events go out on stdout as JSON lines.
+
+A detached one outlives its parent: it keeps its events in the spool, and takes commands at a socket there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -16,9 +17,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from egress.lines import hand_over, read_lines
-from egress.model.errors import EgressError, Fault, RequestError
+from egress.model.errors import DestinationError, EgressError, Fault, RequestError
 from egress.model.job import JobState
 from egress.model.order import JobOrder
+from egress.reporting import Announcer, Reception
 from egress.storage.manifest import artifact_row
 from egress.storage.spool import JobFolder
 
@@ -28,51 +30,6 @@ BAD_ORDER = 2
 
 LONGEST_LINE = 4 << 20
 """Bytes the order may have; commands are held to less (egress.model.control)."""
-
-_PASSING = ("alive", "hls")
-"""Events that lose their worth with the next one of their type."""
-
-
-class Announcer:
-    """Writes events to the parent from one thread, so that a parent which stops reading never stops the job.
-
-    Bounded: from three quarters on, `alive` and `hls` events are refused, for the next ones say the same and more;
-    when full, all are but `state`, of which a job has a handful. `alive` says how many were `dropped`.
-    """
-
-    def __init__(self, out: BinaryIO, size: int = 10_000) -> None:
-        self.dropped = 0
-        self._out = out
-        self._size = size
-        self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
-        self._thread.start()
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Queue one event; callable from any thread."""
-        kind = event.get("type")
-        with self._lock:
-            room = self._size * 3 // 4 if kind in _PASSING else self._size
-            if kind != "state" and self._queue.qsize() >= room:
-                self.dropped += 1
-                return
-            self._queue.put({**event, "dropped": self.dropped} if kind == "alive" else event)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Write what is queued and end the thread."""
-        self._queue.put(None)
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while (event := self._queue.get()) is not None:
-            try:
-                text = json.dumps(event, ensure_ascii=False, default=str)
-                # What strangers say may hold half a character, which JSON can carry and UTF-8 cannot.
-                self._out.write(text.encode(errors="replace") + b"\n")
-                self._out.flush()
-            except (BrokenPipeError, ValueError):
-                return
 
 
 def main() -> int:
@@ -91,7 +48,7 @@ def main() -> int:
             announce({"type": "state", "state": "failed", "reason": f"the order has {count} problems", "blame": "us"})
             return BAD_ORDER
         logging.getLogger().setLevel(order.log_level)
-        return _run(order, announce, lines)
+        return _run_detached(order, announce) if order.detached else _run(order, announce, lines)
     finally:
         announce.close()
 
@@ -100,32 +57,70 @@ def _run(order: JobOrder, announce: Announcer, lines: Iterator[bytes]) -> int:
     folder = JobFolder(_path(order.folder))
     try:
         # Its lock before its document: recovery takes only what has a document and no lock.
-        with folder.held() as mine:
-            if not mine:
-                raise RequestError(f"job {order.id} is being run by another worker")
+        with _mine(order, folder):
             try:
                 folder.create(order)
-                outcome = _outcome(order, announce, lines)
+                event = _ended(_outcome(order, announce, lines))
             finally:
                 if not folder.undelivered():
                     folder.remove()
     except EgressError as error:
-        announce(
-            {"type": "state", "state": "failed", "reason": error.message, "blame": str(error.blame), **_spool(folder)}
-        )
-        return EXIT[JobState.FAILED]
-    announce(
-        {
-            "type": "state",
-            "state": str(outcome.state),
-            "reason": outcome.reason,
-            "blame": str(outcome.blame) if outcome.blame else None,
-            "duration": outcome.length / 1e9,
-            "artifacts": [artifact_row(artifact) for artifact in outcome.artifacts],
-            **_spool(folder),
-        }
-    )
-    return EXIT[outcome.state]
+        event = _failed(error)
+    announce({**event, **_spool(folder)})
+    return EXIT[JobState(event["state"])]
+
+
+def _run_detached(order: JobOrder, parent: Announcer) -> int:
+    """Run the job out of the parent's reach, which hears only whether it has begun.
+
+    The folder stays: whoever is responsible for the job takes it away having read how it ended.
+    """
+    folder = JobFolder(_path(order.folder))
+    try:
+        with _mine(order, folder):
+            folder.create(order)
+            try:
+                reception = Reception(folder.path, order.attempt)
+            except OSError as error:
+                raise DestinationError(f"spool {folder.path}: no socket can be made there: {error.strerror}") from error
+            parent({"type": "detached"})
+            parent.close()
+            announce = Announcer(reception)
+            try:
+                event = _ended(_outcome(order, announce, reception.commands()))
+            except EgressError as error:
+                event = _failed(error)
+            # Said before the lock is free: a job that nobody holds and that has no end counts as died.
+            announce({**event, **_spool(folder)})
+            announce.close()
+            reception.close()
+    except EgressError as error:
+        event = _failed(error)
+        parent({**event, **_spool(folder)})
+    return EXIT[JobState(event["state"])]
+
+
+@contextlib.contextmanager
+def _mine(order: JobOrder, folder: JobFolder) -> Iterator[None]:
+    with folder.held() as mine:
+        if not mine:
+            raise RequestError(f"job {order.id} is being run by another worker")
+        yield
+
+
+def _ended(outcome: Any) -> dict[str, Any]:
+    return {
+        "type": "state",
+        "state": str(outcome.state),
+        "reason": outcome.reason,
+        "blame": str(outcome.blame) if outcome.blame else None,
+        "duration": outcome.length / 1e9,
+        "artifacts": [artifact_row(artifact) for artifact in outcome.artifacts],
+    }
+
+
+def _failed(error: EgressError) -> dict[str, Any]:
+    return {"type": "state", "state": str(JobState.FAILED), "reason": error.message, "blame": str(error.blame)}
 
 
 def _spool(folder: JobFolder) -> dict[str, Any]:

@@ -35,12 +35,13 @@ ALLOWED: dict[str, set[str]] = {
     "desk": {"model", "stage"},
     "chronicle": {"model", "sinks", "storage", "stage", "outlets"},
     "session": {"model", "rooms", "media", "sinks", "storage", "stage", "desk", "chronicle", "outlets", "portraits"},
-    "worker": {"model", "lines", "session", "storage"},
+    "reporting": {"lines", "storage"},
+    "worker": {"model", "lines", "session", "storage", "reporting"},
     "recovery": {"model", "outlets", "storage"},
     "preview": {"model", "layouts", "media", "sinks", "demo", "pipelines"},
     "foreground": {"model", "lines", "control", "web"},
     "progress": {"model", "foreground"},
-    "commands": {"model", "ordering", "foreground", "progress", "demo", "preview"},
+    "commands": {"model", "control", "ordering", "foreground", "progress", "demo", "preview"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""

@@ -14,10 +14,10 @@ import pytest
 from egress import worker
 from egress.model.errors import Fault
 from egress.model.job import JobState
+from egress.reporting import Announcer
 from egress.session import Outcome
 from egress.storage.receipt import keep_receipt
 from egress.storage.spool import JobFolder
-from egress.worker import Announcer
 from tests.unit.test_spool import order
 
 
