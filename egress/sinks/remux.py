@@ -127,3 +127,23 @@ def _shown(packet: av.Packet[Any]) -> Nanos:
 
 def _nanos(packet: av.Packet[Any], count: int) -> Nanos:
     return int(count * packet.time_base * SECOND)
+
+
+def copy_sound(source: Path, final: Path, form: str) -> None:
+    """Copy the sound of a finished file into one of another format, whole or not at all, with tags and chapters.
+
+    Raises DestinationError.
+    """
+    partial = final.with_name(f"{final.name}.part")
+    try:
+        with av.open(str(source)) as read, av.open(str(partial), "w", format=form) as written:
+            stream = written.add_stream_from_template(read.streams.audio[0], opaque=True)
+            written.metadata.update(read.metadata)
+            written.set_chapters(read.chapters())
+            for packet in _readable(read):
+                packet.stream = stream
+                written.mux(packet)
+        partial.replace(final)
+    except (av.FFmpegError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise DestinationError(f"{final} cannot be written: {getattr(error, 'strerror', None) or error}") from error

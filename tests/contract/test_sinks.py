@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,11 +16,24 @@ from egress.model import checking, registry
 from egress.model.errors import DestinationError
 from egress.model.media import SECOND
 from egress.sinks.base import Mark, Sink, SinkContext, SinkState, SinkThread
-from tests.contract.programme import LENGTH, programme
+from tests.contract.programme import LENGTH, Programme, programme
 
+FFMPEG = shutil.which("ffmpeg") or ""
 SINKS = registry.names("sinks")
-FILES = ("mp4", "hls")
+FILES = ("mp4", "hls", "audio", "thumbnails", "waveform", "webm")
 """Sinks that write files; the others write to a server, here one that refuses."""
+
+NEEDS = {"audio": "audio", "waveform": "audio", "webm": "video", "thumbnails": "video"}
+"""The kind of stream without which a sink has nothing to make; the others make something of any."""
+
+NAMES = {
+    "mp4": "a.mp4",
+    "hls": "hls/",
+    "audio": "a.m4a",
+    "thumbnails": "thumbnails/",
+    "waveform": "a.json",
+    "webm": "a.webm",
+}
 
 SILENT = "srt://127.0.0.1:9?streamid=contract-stream-0123&passphrase=contract-passphrase"
 """An address (RFC 863) at which no SRT listener answers."""
@@ -37,8 +51,7 @@ def refused() -> Iterator[str]:
 def targets(tmp_path: Path, refused: str) -> dict[str, str]:
     """Where each sink writes."""
     return {
-        "mp4": str(tmp_path / "out" / "a.mp4"),
-        "hls": str(tmp_path / "out" / "hls"),
+        **{kind: str(tmp_path / "out" / name) for kind, name in NAMES.items()},
         "rtmp": refused,
         "srt": SILENT,
     }
@@ -57,13 +70,20 @@ def make(kind: str, to: str, spool: Path, events: list[dict[str, Any]]) -> Sink:
         folder=folder,
         to=to,
         announce=events.append,
+        options={"ffmpeg": FFMPEG},
     )
     sink: Sink = registry.load("sinks", kind)(document.sinks[0], context)
     return sink
 
 
 def _plain(kind: str, to: str) -> str:
-    return {"mp4": "a.mp4", "hls": "hls/"}.get(kind, to)
+    return NAMES.get(kind, to)
+
+
+def _taken(sink: Sink, made: Programme) -> Programme:
+    """What of a programme a sink is given."""
+    streams = tuple(info for info in made.streams if sink.takes(info))
+    return Programme(streams, tuple(p for p in made.packets if p.stream in {info.id for info in streams}))
 
 
 def test_every_sink_is_under_contract(targets: dict[str, str]) -> None:
@@ -76,10 +96,15 @@ def test_every_sink_is_under_contract(targets: dict[str, str]) -> None:
 def test_a_sink_takes_a_programme_and_says_what_it_made(
     kind: str, tune: str, streams: tuple[str, ...], targets: dict[str, str], tmp_path: Path
 ) -> None:
-    made = programme(streams, tune=tune)
     events: list[dict[str, Any]] = []
     sink = make(kind, targets[kind], tmp_path / "spool", events)
+    made = _taken(sink, programme(streams, tune=tune))
     json.dumps(sink.status())
+    if NEEDS.get(kind, streams[0]) not in streams:
+        with pytest.raises(DestinationError, match="programme without"):
+            sink.open(made.streams)
+        assert tuple(sink.abort()) == ()
+        return
     sink.open(made.streams)
     for n, packet in enumerate(made.packets):
         if n == 20:
@@ -104,8 +129,8 @@ def test_a_sink_takes_a_programme_and_says_what_it_made(
 
 @pytest.mark.parametrize("kind", FILES)
 def test_files_take_opus_too(kind: str, targets: dict[str, str], tmp_path: Path) -> None:
-    made = programme(codec="opus")
     sink = make(kind, targets[kind], tmp_path / "spool", [])
+    made = _taken(sink, programme(codec="opus"))
     sink.open(made.streams)
     for packet in made.packets:
         sink.write(packet)
@@ -116,8 +141,8 @@ def test_files_take_opus_too(kind: str, targets: dict[str, str], tmp_path: Path)
 def test_an_aborted_sink_leaves_what_is_on_disk_and_can_be_recovered(
     kind: str, targets: dict[str, str], tmp_path: Path
 ) -> None:
-    made = programme()
     sink = make(kind, targets[kind], tmp_path / "spool", [])
+    made = _taken(sink, programme())
     sink.open(made.streams)
     for packet in made.packets:
         sink.write(packet)
@@ -138,9 +163,8 @@ def test_recovering_a_folder_with_nothing_in_it_makes_nothing(
 @pytest.mark.parametrize("kind", FILES)
 def test_a_place_that_cannot_be_written_is_the_destinations_fault(kind: str, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("not a folder")
-    made = programme()
-    to = str(tmp_path / "plain" / ("a.mp4" if kind == "mp4" else "hls"))
-    sink = make(kind, to, tmp_path / "spool", [])
+    sink = make(kind, str(tmp_path / "plain" / NAMES[kind]), tmp_path / "spool", [])
+    made = _taken(sink, programme())
     with pytest.raises(DestinationError) as caught:
         sink.open(made.streams)
         for packet in made.packets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def _program(tmp_path: Path, script: str) -> str:
 def test_the_command_names_files_of_the_spool_and_keeps_tags_and_chapters(tmp_path: Path) -> None:
     words = command("/usr/bin/ffmpeg", tmp_path / "a b.mp4", tmp_path / "c.mp3.part", SOUND)
     assert words[:3] == ["/usr/bin/ffmpeg", "-i", str(tmp_path / "a b.mp4")]
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     wanted = [("-map", "0:a:0"), ("-f", "mp3"), ("-map_chapters", "0"), ("-map_metadata", "0"), ("-b:a", "64000")]
     assert set(wanted) <= set(pairs)
     assert "-nostdin" in words and str(tmp_path / "c.mp3.part") in words
