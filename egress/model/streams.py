@@ -31,7 +31,7 @@ def check_stream(to: str) -> None:
     scheme, colon, _ = to.partition("://")
     if colon and scheme.lower() not in SCHEMES:
         known = ", ".join((*SCHEMES, "srt"))
-        problem = f"has the scheme {scheme[:20]!r}; it needs one of {known}"
+        problem = f"has the scheme {scheme[:20]!r}; it needs one of {known}, like rtmp://host/app/key"
         raise RequestError(f"the address {shown(to)} {problem}", (("to", problem),))
     RtmpAddress.parse(to)
 
