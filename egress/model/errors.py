@@ -42,6 +42,30 @@ class Conflict(RequestError):
     """It cannot be done as things stand: something else has the place, or moved on meanwhile."""
 
 
+class Unauthorized(RequestError):
+    """Nobody knows who asks: no key or token came with the request, or none that is valid."""
+
+
+class Forbidden(RequestError):
+    """Who asks is known, and may not do this."""
+
+
+class TooMany(RequestError):
+    """It was asked too often; `after` is how many seconds to wait."""
+
+    def __init__(self, message: str, after: float) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class NoCapacity(EgressError):
+    """This server cannot carry another job without harming those it has."""
+
+
+class Draining(NoCapacity):
+    """This server is about to end, and takes no jobs."""
+
+
 class RoomError(EgressError):
     """The room or its server failed."""
 
