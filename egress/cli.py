@@ -118,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     _settings_flags(doctor)
     doctor.set_defaults(run=_doctor)
 
+    token = commands.add_parser("token", help="make a token for somebody who may watch")
+    token.add_argument("kind", choices=("playback",), metavar="playback", help="what it is for")
+    token.add_argument("name", metavar="NAME", help="the stream, as in /live/NAME/")
+    token.add_argument("--for", dest="valid", default="1h", metavar="TIME", help="like 90m, default: %(default)s")
+    token.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+    token.set_defaults(run=_token, spool=None)
+
     recover = commands.add_parser("recover", help="finish what died workers left in the spool")
     recover.add_argument("where", nargs="?", type=_folder, metavar="SPOOL", help="the spool, or one job's folder in it")
     recover.add_argument("--json", action="store_true", help="one JSON line a job")
@@ -165,6 +172,12 @@ def _preview(arguments: argparse.Namespace) -> int:
     from egress.commands import preview
 
     return preview.run(arguments)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from egress.commands import token
+
+    return token.run(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -7,12 +7,13 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egress.control.tokens import Tokens
 from egress.control.worker_run import WorkerRun
 from egress.lines import hand_over, read_lines
 from egress.model import control, places
@@ -21,6 +22,7 @@ from egress.model.order import JobOrder
 from egress.model.outputs import HlsDoc
 from egress.web.app import create_app
 from egress.web.origin import Origin
+from egress.web.playback import Playback
 from egress.web.server import WebServer
 
 Event = dict[str, Any]
@@ -48,7 +50,8 @@ class Foreground:
     """Runs one order to its end. `on_event` sees every event; `listen` (host, port) also serves WHIP and HLS.
 
     With `commands`, a descriptor like that of standard input, they are read from there, one line of JSON each
-    (egress.model.control), and passed on to the job; its end means nothing.
+    (egress.model.control), and passed on to the job; its end means nothing. With `playback_secrets` viewers need a
+    token.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Foreground:
         on_event: Callable[[Event], None],
         listen: tuple[str, int] | None = None,
         commands: int | None = None,
+        playback_secrets: Sequence[bytes] = (),
     ) -> None:
         self.order = order
         self.url: str | None = None
         self.room_name = places.room_name(order.room)
         self._on_event = on_event
         self._listen = listen
+        self._playback = Playback(Tokens(playback_secrets).playback) if playback_secrets else None
         self._commands = commands
         self._whip: str | None = None
         self._ready = asyncio.Event()
@@ -87,7 +92,11 @@ class Foreground:
         with self._signals():
             if self._listen is None:
                 return await self._whole(beside, after)
-            app = create_app(origins=self._origins, whip=lambda room: self._whip if room == self.room_name else None)
+            app = create_app(
+                origins=self._origins,
+                whip=lambda room: self._whip if room == self.room_name else None,
+                playback=self._playback,
+            )
             host, port = self._listen
             async with WebServer(app, host=host, port=port) as server:
                 self.url = server.url

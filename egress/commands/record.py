@@ -18,6 +18,7 @@ from egress.commands.common import (
 from egress.foreground import Foreground
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
+from egress.model.secrets import signing_keys
 from egress.ordering import make_order
 
 
@@ -52,5 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     if open_to_strangers(listen, settings.whip_token):
         show({"type": "warning", "message": "anybody who reaches this address may publish; set EGRESS_WHIP_TOKEN"})
     caution(order, show)
-    job = Foreground(order, on_event=show, listen=listen, commands=0 if arguments.control else None)
+    job = Foreground(
+        order,
+        on_event=show,
+        listen=listen,
+        commands=0 if arguments.control else None,
+        playback_secrets=signing_keys(settings.playback_secret),
+    )
     return finish(asyncio.run(job.run()), order, as_json=arguments.json)

@@ -11,6 +11,9 @@ _TAIL = 4
 _TAIL_FROM = 12
 """A key shorter than this shows nothing of itself: four letters of it would be too large a part."""
 
+SHORTEST_SIGNING = 32
+"""Bytes of a secret that signs tokens (RFC 7518 3.2: as many as the hash)."""
+
 _KEY_SCHEMES = ("rtmp", "rtmps", "srt")
 """Schemes whose last path component is the stream key."""
 _ALIAS_SCHEMES = ("youtube", "twitch", "facebook", "mux")
@@ -51,6 +54,23 @@ class Secret:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a Secret is not pickled; send what reveal() gives over a channel meant for it")
+
+
+def signing(value: Any) -> Secret:
+    """Secrets that sign tokens, with commas between, as a setting holds them; raises ValueError."""
+    if not isinstance(value, str) or any(len(one) < SHORTEST_SIGNING for one in _split(value)):
+        enough = f"{SHORTEST_SIGNING} or more characters"
+        raise ValueError(f"must be {enough}, like openssl rand -hex 32 gives; several with commas between")
+    return Secret(value)
+
+
+def signing_keys(secret: Secret | None) -> tuple[bytes, ...]:
+    """The one that signs, and the others that are taken; () without any."""
+    return _split(secret.reveal()) if secret else ()
+
+
+def _split(text: str) -> tuple[bytes, ...]:
+    return tuple(one.strip().encode() for one in text.split(","))
 
 
 def tail(secret: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from egress.model.problems import Problem, did_you_mean, one_of, refuse
-from egress.model.secrets import Secret
+from egress.model.secrets import Secret, signing
 
 PREFIX = "EGRESS_"
 CONFIG_VARIABLE = "EGRESS_CONFIG"
@@ -172,6 +172,16 @@ class Settings:
         metadata=_setting(
             "Publishers must present this bearer token; without it whoever reaches the address may publish.",
             _token,
+            default="none",
+            secret=True,
+        ),
+    )
+    playback_secret: Secret | None = field(
+        default=None,
+        metadata=_setting(
+            "Viewers of live streams need a token signed with it, made by `egress token playback`; several with commas "
+            "between are all taken, and the first one signs. Without it whoever reaches the address may watch.",
+            signing,
             default="none",
             secret=True,
         ),

@@ -12,8 +12,10 @@ import pytest_asyncio
 from playwright.async_api import Browser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from egress.control.tokens import Tokens
 from egress.web.app import create_app
 from egress.web.origin import Origin
+from egress.web.playback import Playback
 from egress.web.server import WebServer
 from tests.broadcast import Broadcast
 from tests.browser import chromium, watch
@@ -76,6 +78,22 @@ async def test_plays_a_recording_with_sound(browser: Browser, tmp_path: Path) ->
         await tab.page.evaluate("window.player.video.currentTime = 9")
         await tab.until("the end", lambda told: told["state"] == "ended")
         assert not tab.complaints and not (await tab.told())["errors"]
+
+
+async def test_plays_below_a_token_where_not_everybody_may_watch(browser: Browser, tmp_path: Path) -> None:
+    await asyncio.to_thread(make_vod, tmp_path / "hls")
+    tokens = Tokens([b"s" * 32])
+    app = create_app(
+        origins={"talk": Origin(tmp_path / "hls")}, whip=lambda room: None, playback=Playback(tokens.playback)
+    )
+    token = tokens.mint("playback", "viewer", seconds=600, rooms=("talk",))
+    async with WebServer(app) as server:
+        tab = await watch(browser, f"{server.url}/live/talk/~{token}/")
+        await tab.until("playing", lambda told: told.get("time", 0) > 1 and told["audioBytes"] > 10_000)
+        assert await tab.page.locator("#title").text_content() == "talk"
+        assert not tab.complaints and not (await tab.told())["errors"]
+        refused = await (await browser.new_page()).goto(f"{server.url}/live/talk/")
+        assert refused is not None and refused.status == 403
 
 
 async def test_waits_for_a_stream_that_has_not_begun(browser: Browser, tmp_path: Path) -> None:

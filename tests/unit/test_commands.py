@@ -1,9 +1,11 @@
 import io
+import time
 
 import pytest
 
 from egress.cli import BAD_INPUT, main
 from egress.commands.common import Output, address, addresses, open_to_strangers, unknown_variables
+from egress.control.tokens import Tokens
 from egress.model.errors import RequestError
 
 
@@ -103,3 +105,22 @@ def test_an_open_address_without_a_token_is_told_of():
     assert not open_to_strangers(("0.0.0.0", 1), "token")
     assert not open_to_strangers(("127.0.0.1", 1), None)
     assert not open_to_strangers(None, None)
+
+
+def test_a_playback_token_lets_its_bearer_watch_one_stream(monkeypatch, capsys):
+    monkeypatch.setenv("EGRESS_PLAYBACK_SECRET", f"{'n' * 32},{'o' * 32}")
+    assert main(["token", "playback", "standup", "--for", "10m"]) == 0
+    token = capsys.readouterr().out.strip()
+    until = Tokens([b"n" * 32]).playback(token, "standup")
+    assert until is not None and 590 < until - time.time() < 610
+    assert Tokens([b"n" * 32]).playback(token, "other") is None
+    assert Tokens([b"o" * 32]).playback(token, "standup") is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "words", "says"), [("", [], "PLAYBACK_SECRET"), ("n" * 32, ["--for", "soon"], "--for")]
+)
+def test_no_token_is_made_without_a_secret_or_a_time(monkeypatch, capsys, secret, words, says):
+    monkeypatch.setenv("EGRESS_PLAYBACK_SECRET", secret)
+    assert main(["token", "playback", "standup", *words]) == BAD_INPUT
+    assert says in capsys.readouterr().err

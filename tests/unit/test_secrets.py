@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from egress.model.secrets import Secret, redact, redact_url
+from egress.model.secrets import Secret, redact, redact_url, signing, signing_keys
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_a_secret_is_not_pickled() -> None:
 def test_known_secrets_vanish_from_a_text_longest_first() -> None:
     text = "no stream abcdefgh-ijkl?t=1 (abcdefgh-ijkl)"
     assert redact(text, "abcdefgh-ijkl", "abcdefgh-ijkl?t=1", "") == "no stream …?t=1 (…ijkl)"
+
+
+def test_signing_secrets_are_long_and_may_be_several() -> None:
+    assert signing_keys(None) == ()
+    assert signing_keys(signing(f"{'a' * 32}, {'b' * 40}")) == (b"a" * 32, b"b" * 40)
+    for short in ("", "a" * 31, f"{'a' * 32},b", 5):
+        with pytest.raises(ValueError, match="32 or more"):
+            signing(short)

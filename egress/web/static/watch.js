@@ -10,7 +10,10 @@ const HARMLESS = ["bufferStalledError", "aborted"];
 
 const at = (id) => document.getElementById(id);
 const video = at("video");
-const name = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop() ?? "");
+// A playback token may stand between the stream's name and the page: /live/NAME/~TOKEN/.
+const name = decodeURIComponent(
+  location.pathname.split("/").filter((part) => part && !part.startsWith("~")).pop() ?? "",
+);
 
 const player = {
   hls: null,
