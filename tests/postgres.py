@@ -18,7 +18,17 @@ from sqlalchemy import URL, create_engine, text
 from egress.model.secrets import Secret
 
 PACKAGE = "postgresql"
-_FAST = ("-F", "-c", "listen_addresses=", "-c", "max_connections=100", "-c", "shared_buffers=32MB")
+_FAST = (
+    "-F",
+    "-c",
+    "listen_addresses=",
+    "-c",
+    "max_connections=100",
+    "-c",
+    "shared_buffers=32MB",
+    "-c",
+    "deadlock_timeout=20ms",
+)
 """What is in it need not outlive the machine; nobody comes in but by the socket."""
 
 
@@ -66,11 +76,18 @@ class Postgres:
         """The address of a fresh, empty database."""
         self._made += 1
         name = f"egress_{self._made}"
+        self._do(f"CREATE DATABASE {name}")
+        return Secret(self._url(name).set(drivername="postgresql").render_as_string(hide_password=False))
+
+    def drop_last(self) -> None:
+        """Take away the last database that was made, whoever is using it."""
+        self._do(f"DROP DATABASE egress_{self._made} WITH (FORCE)")
+
+    def _do(self, statement: str) -> None:
         engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(statement))
         engine.dispose()
-        return Secret(self._url(name).set(drivername="postgresql").render_as_string(hide_password=False))
 
     def _url(self, name: str) -> URL:
         return URL.create("postgresql+psycopg", username="tests", database=name, query={"host": str(self.folder)})

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, tuple_, update
 
 from egress.control import events
 from egress.control.jobs import get as get_job
-from egress.control.jobs import unless_there
+from egress.control.jobs import insert_new
 from egress.control.tables import artifacts, jobs
 from egress.control.values import Micros, Page, canonical, micros, new_id, paged, read_cursor
 from egress.model.errors import NotFound
@@ -54,7 +54,7 @@ def add(connection: Connection, job: str, artifact: Artifact, *, now: Micros | N
     }
     where = {"job": job, "kind": artifact.kind, "location": artifact.location}
     values = {"id": new_id("art"), **where, **said, "created": at}
-    made = connection.execute(unless_there(connection, artifacts, values, *where)).rowcount
+    made = insert_new(connection, artifacts, values, *where)
     if not made:
         connection.execute(update(artifacts).where(*same).values(**said))
     kept = _artifact(connection.execute(select(*_COLUMNS).where(*same)).one())

@@ -99,6 +99,7 @@ def _sqlite(url: URL) -> Engine:
         ) from None
     engine = create_engine(
         url,
+        hide_parameters=True,
         poolclass=QueuePool,
         pool_size=READERS + 1,
         max_overflow=READERS,
@@ -138,9 +139,9 @@ def _postgresql(url: URL) -> Engine:
     try:
         return create_engine(
             url,
+            hide_parameters=True,
             pool_size=READERS + 1,
             max_overflow=READERS,
-            pool_pre_ping=False,
             pool_recycle=1800,
             pool_timeout=BUSY,
             connect_args={

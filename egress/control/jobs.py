@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
 
 from egress.control import events
 from egress.control.sealing import Sealer
@@ -171,8 +170,7 @@ def create(connection: Connection, sealer: Sealer, draft: Draft, *, now: Micros 
         "unique_room": draft.unique_room,
         "metadata": canonical(dict(request.metadata)),
     }
-    statement = unless_there(connection, jobs, values, "unique_room")
-    if not connection.execute(statement).rowcount:
+    if not insert_new(connection, jobs, values, "unique_room"):
         raise RoomTaken(connection.execute(select(_J.id).where(_J.unique_room == draft.unique_room)).scalar_one())
     whole = {"request": request.model_dump(mode="json"), "pipeline_doc": draft.pipeline_doc}
     shown = {
@@ -255,11 +253,14 @@ def missing(id_: str) -> NotFound:
     return NotFound(f"there is no job {id_[:60]!r}", (("id", "is no job's"),))
 
 
-def unless_there(connection: Connection, table: Any, values: Mapping[str, Any], *unique: str) -> Insert:
-    """An INSERT that does nothing (rowcount 0) where a row has the same `unique` columns, in the words of either
-    database; on PostgreSQL an error would end the whole transaction."""
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any], *unique: str) -> bool:
+    """Insert a row unless one has the same `unique` columns; whether it did.
+
+    An error about the second one would end the whole transaction on PostgreSQL.
+    """
     made = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-    return made.values(**values).on_conflict_do_nothing(index_elements=list(unique))
+    only = made.values(**values).on_conflict_do_nothing(index_elements=list(unique))
+    return connection.execute(only.returning(*table.primary_key.columns)).first() is not None
 
 
 def _repeated(connection: Connection, draft: Draft) -> str | None:

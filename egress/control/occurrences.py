@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, select, update
 
-from egress.control.jobs import unless_there
+from egress.control.jobs import insert_new
 from egress.control.tables import occurrences
 from egress.control.values import Micros, Page, micros, paged, read_cursor
 
@@ -51,7 +51,7 @@ def claim(
         "at": micros() if now is None else now,
         "server": server,
     }
-    return connection.execute(unless_there(connection, occurrences, values, "schedule", "fire_at")).rowcount == 1
+    return insert_new(connection, occurrences, values, "schedule", "fire_at")
 
 
 def settle(

@@ -85,7 +85,6 @@ job_requests = Table(
     metadata,
     Column("job", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     _text("request"),
-    _text("pipeline_doc", null=True),
     _text("sealed"),
 )
 """Beside `jobs`, whose rows are written every second: what was asked for as it may be shown, and sealed whole."""

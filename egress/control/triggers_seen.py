@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select, update
 
-from egress.control.jobs import unless_there
+from egress.control.jobs import insert_new
 from egress.control.tables import triggers_seen
 from egress.control.values import Micros, micros
 
@@ -14,7 +14,7 @@ _T = triggers_seen.c
 def first_time(connection: Connection, source: str, event_id: str, *, now: Micros | None = None) -> bool:
     """Whether an event of a source is seen for the first time; exactly one caller hears True."""
     values = {"source": source, "event_id": event_id, "at": micros() if now is None else now}
-    return connection.execute(unless_there(connection, triggers_seen, values, "source", "event_id")).rowcount == 1
+    return insert_new(connection, triggers_seen, values, "source", "event_id")
 
 
 def started(connection: Connection, source: str, event_id: str, job: str) -> None:

@@ -213,7 +213,6 @@ def upgrade() -> None:
         "job_requests",
         sa.Column("job", sa.Text(), nullable=False),
         sa.Column("request", sa.Text(), nullable=False),
-        sa.Column("pipeline_doc", sa.Text(), nullable=True),
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name=op.f("job_requests_of_job"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job", name=op.f("job_requests_key")),
