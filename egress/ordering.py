@@ -167,6 +167,10 @@ _FIRST = {"hls": "index.m3u8", "thumbnails": "thumbnails.json"}
 """The file that tells that a folder is taken, by the kind of its sink."""
 
 
+_FOLDERS = ("hls", "thumbnails", "tracks")
+"""Kinds of sinks that fill a folder; the others write one file."""
+
+
 def check_free(pipeline: Pipeline) -> None:
     """Refuse outputs that are there already; raises RequestError naming each."""
     taken = []
@@ -194,7 +198,8 @@ def check_stores(pipeline: Pipeline, options: Mapping[str, Mapping[str, str]], *
             if to is None or (scheme := targets.scheme_of(to)) == "file" or scheme not in registry.names("storages"):
                 continue
             try:
-                registry.load("storages", scheme)(options.get(scheme, {})).preflight(to, replacing=replacing)
+                place = to.rstrip("/") + "/" * (sink.kind in _FOLDERS)
+                registry.load("storages", scheme)(options.get(scheme, {})).preflight(place, replacing=replacing)
             except RequestError as error:
                 fields = ((f"sinks[{index}].{name}" if at == "to" else at, text) for at, text in error.problems)
                 found += [Problem(*problem) for problem in fields]

@@ -79,6 +79,8 @@ def _name_problems(sink: FileDoc, to: str, path: str) -> tuple[Problem, ...]:
         return (
             Problem(path, f"{shown(to)} must name one file ending in {wanted}, like recordings/{{room}}{endings[0]}"),
         )
+    if isinstance(sink, HlsDoc) and sink.single_file and scheme_of(to) != "file":
+        return (Problem(path, "is a store, where no file grows; leave single_file out, or write to a folder"),)
     if isinstance(sink, HlsDoc) and suffix == ".m3u8":
         what = "must name a folder, like live/{room}/; the playlist in it is called index.m3u8"
         return (Problem(path, f"{shown(to)} {what}"),)

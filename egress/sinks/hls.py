@@ -12,11 +12,12 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Packet, StreamInfo
 from egress.model.outputs import HlsDoc, SinkDoc
-from egress.model.targets import file_part, scheme_of
+from egress.model.targets import file_part
 from egress.sinks.base import END, Backup, Mark, Sink, SinkContext
 from egress.sinks.ending import end, salvage
 from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
+from egress.sinks.mirror import Mirror
 from egress.sinks.playlist import DateRange, Tail
 from egress.sinks.presentation import IFRAMES, INDEX, INIT, OWNER, Presentation, write_file
 from egress.sinks.rendition import Rendition
@@ -42,7 +43,8 @@ class HlsSink(Sink):
         if not isinstance(doc, HlsDoc):
             raise Fault(f"an HLS sink was given a {type(doc).__name__}")
         self._document = doc
-        self._to = Path(file_part(context.to))
+        self._mirror = Mirror.of(context)
+        self._to = self._mirror.local if self._mirror else Path(file_part(context.to))
         self._marks = MarkLog(context.folder / _MARKS)
         self._presentation: Presentation | None = None
         self._renditions: dict[str, Rendition] = {}
@@ -53,8 +55,6 @@ class HlsSink(Sink):
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Make the folder ready; raises DestinationError when it is in use or cannot be written."""
-        if scheme_of(self.context.to) != "file":
-            raise DestinationError(f"{self.context.to} is not a folder; HLS is written to a local folder")
         if _in_use(self._to):
             if self.context.options.get("overwrite") != "yes":
                 raise DestinationError(f"{self._to} holds a stream already; remove it, or write to another folder")
@@ -66,6 +66,8 @@ class HlsSink(Sink):
         except OSError as error:
             raise DestinationError(f"{self._to} cannot be made: {error.strerror}") from error
         self._presentation = presentation = presentation.claimed(self.context.job)
+        if self._mirror:
+            self._mirror.begin()
         self._renditions = {info.id: Rendition(presentation, info) for info in presentation.streams}
         if presentation.streams[0].kind == "video":
             self._waiting = []
@@ -101,8 +103,14 @@ class HlsSink(Sink):
         self._finish()
         return self._end()
 
+    def deliver(self, made: Sequence[Artifact]) -> Sequence[Artifact]:
+        """Bring what is left to the store, where the target is one."""
+        return self._mirror.finish(made) if self._mirror else made
+
     def abort(self) -> Sequence[Artifact]:
         """End the playlists with what is on disk, as far as the disk lets us."""
+        if self._mirror:
+            self._mirror.leave()
         self._finish(forgiving=True)
         try:
             return self._end()
@@ -119,6 +127,7 @@ class HlsSink(Sink):
             "seconds": round(max((rendition.end for rendition in renditions), default=0) / SECOND, 3),
             "gaps": sum(rendition.gaps for rendition in renditions),
             "marks_refused": self._marks.refused,
+            **(self._mirror.status() if self._mirror else {}),
         }
 
     @classmethod
@@ -131,10 +140,14 @@ class HlsSink(Sink):
         """
         if not (folder / _STATE).is_file():
             return ()
-        presentation = Presentation.load(folder / _STATE).at(Path(file_part(to)))
+        mirror = Mirror.resumed(folder, to, storage, backup)
+        if mirror and (delivered := mirror.delivered()):
+            return delivered
+        presentation = Presentation.load(folder / _STATE).at(mirror.local if mirror else Path(file_part(to)))
         if not presentation.ours:
             return ()
-        return salvage(presentation, MarkLog.load(folder / _MARKS))
+        made = salvage(presentation, MarkLog.load(folder / _MARKS))
+        return mirror.finish(made) if mirror else made
 
     def _begin(self, presentation: Presentation) -> None:
         self._presentation = presentation

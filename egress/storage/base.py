@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egress.model.errors import DestinationError, RequestError
+
 HASHED = 1 << 30
 """Files above this size are not read once more just for a checksum."""
 
@@ -19,6 +21,34 @@ class Stored:
     location: str
     size: int
     sha256: str
+
+
+class StoreError(DestinationError):
+    """A store did not do as asked; `passing`: it may when asked again."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class Shelf(ABC):
+    """One folder of a store, for many small files that come and go. Callable from several threads.
+
+    Everything is one request, tried once or a few times within seconds, and raises StoreError.
+    """
+
+    @abstractmethod
+    def put(self, name: str, data: bytes, *, kind: str, cache: str) -> None:
+        """Have a file there, whole and checked by the store; `kind` and `cache` are what it says of it over HTTP
+        (Content-Type and Cache-Control)."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Have a file there no more; none is none."""
+
+    @abstractmethod
+    def sizes(self) -> Mapping[str, int] | None:
+        """What is there, by name; None when the store does not let us look."""
 
 
 class Storage(ABC):
@@ -42,9 +72,13 @@ class Storage(ABC):
     def preflight(self, to: str, *, replacing: bool) -> None:  # noqa: B027
         """Find out within seconds, before a job begins, whether `to` can be written; blocks.
 
-        Raises RequestError: each of its problems names `to`, or the setting to mend. Unless `replacing`, something
-        that is there already is a problem too.
+        A `to` that ends with a slash is a folder. Raises RequestError: each of its problems names `to`, or the setting
+        to mend. Unless `replacing`, something that is there already is a problem too.
         """
+
+    def shelf(self, to: str) -> Shelf:
+        """A folder for many small files; raises RequestError where this storage has none."""
+        raise RequestError(f"{to} is no folder that files can come and go in")
 
     def follow(self, source: Path, to: str) -> None:  # noqa: B027
         """Begin to bring a growing file to its address, as far as there is use in it; `put` of the same finishes that.

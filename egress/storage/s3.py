@@ -9,13 +9,15 @@ from typing import Any
 
 from egress.model.errors import DestinationError, RequestError
 from egress.model.s3_address import S3Address
-from egress.storage.base import Storage, Stored
+from egress.storage.base import Shelf, Storage, Stored
 from egress.storage.s3_client import S3Client, looked
 from egress.storage.s3_errors import S3Error
 from egress.storage.s3_follow import Follower
+from egress.storage.s3_shelf import S3Shelf
 from egress.storage.s3_state import UploadState
 from egress.storage.s3_upload import S3Upload, TakenError
 
+_PROBE_NAME = ".egress-probe"
 _PROBE = b"Egress asks whether it may write here."
 
 _log = logging.getLogger(__name__)
@@ -30,21 +32,31 @@ class S3Storage(Storage):
         self._follower: Follower | None = None
 
     def preflight(self, to: str, *, replacing: bool) -> None:
-        """Write a few bytes to the very key, as an upload that is taken back; look whether an object is there."""
+        """Write a few bytes: to the very key, as an upload that is taken back; of a folder to an object that is
+        removed. Look whether something is there."""
         address = S3Address.parse(to)
         client = S3Client(address, self.options, brisk=True)
         try:
-            upload, _ = client.create("", "application/octet-stream")
-            try:
-                client.send(upload, 1, _PROBE, sha256=None)
-            finally:
-                client.abort(upload)
-            head = None if replacing else looked(client.head, None)
+            if to.endswith("/"):
+                client.put(address.key + _PROBE_NAME, _PROBE, kind="text/plain", cache="no-store")
+                client.remove(address.key + _PROBE_NAME)
+                taken = not replacing and looked(client.any_inside, False)
+            else:
+                upload, _ = client.create("", "application/octet-stream")
+                try:
+                    client.send(upload, 1, _PROBE, sha256=None)
+                finally:
+                    client.abort(upload)
+                taken = not replacing and looked(client.head, None) is not None
         except S3Error as error:
             raise RequestError(error.message, ((error.field, error.message),)) from None
-        if head is not None:
+        if taken:
             problem = f"{address} exists; remove it, use {{started}} in the name, or --overwrite"
             raise RequestError(problem, (("to", problem),))
+
+    def shelf(self, to: str) -> Shelf:
+        """A folder of objects."""
+        return S3Shelf(to, self.options)
 
     def follow(self, source: Path, to: str) -> None:
         """Upload every part of a growing file as soon as it is there."""

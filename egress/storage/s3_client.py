@@ -155,6 +155,24 @@ class S3Client:
             said = client.list_objects_v2(**self._bucket, Prefix=self.address.key, MaxKeys=1)
         return bool(said.get("Contents"))
 
+    def put(self, key: str, data: bytes, *, kind: str, cache: str) -> None:
+        """Make an object of a few bytes at once, compared by the store with their MD5."""
+        digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        said = {"ContentType": kind, "CacheControl": cache, "ContentMD5": digest}
+        with self._asked() as client:
+            client.put_object(**self._bucket, Key=key, Body=data, **said)
+
+    def remove(self, key: str) -> None:
+        """Take an object away; none is none."""
+        with self._asked() as client:
+            client.delete_object(**self._bucket, Key=key)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object whose key begins so."""
+        with self._asked() as client:
+            pages = client.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix)
+            return {str(row["Key"]): int(row["Size"]) for page in pages for row in page.get("Contents", ())}
+
     @property
     def _bucket(self) -> dict[str, str]:
         return {"Bucket": self.address.bucket}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import botocore.exceptions as botocore
 
-from egress.model.errors import DestinationError
 from egress.model.s3_address import S3Address
 from egress.model.secrets import redact
+from egress.storage.base import StoreError
 
 ALLOW = "s3:PutObject, s3:GetObject, s3:ListBucket, s3:AbortMultipartUpload and s3:ListMultipartUploadParts"
 """What whoever records must be allowed; docs/storage.md holds a policy."""
@@ -52,14 +52,13 @@ NO_CREDENTIALS = "NoCredentials"
 UNREACHABLE = "Unreachable"
 
 
-class S3Error(DestinationError):
-    """A store did not do as asked. `field` is the setting to mend, or "to"; `passing`: it may when asked again."""
+class S3Error(StoreError):
+    """A store did not do as asked. `field` is the setting to mend, or "to"."""
 
     def __init__(self, message: str, code: str, *, field: str = "to", passing: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, passing=passing)
         self.code = code
         self.field = field
-        self.passing = passing
 
     @property
     def stale(self) -> bool:
