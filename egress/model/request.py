@@ -13,6 +13,7 @@ from egress.model import forms
 from egress.model.look import Document
 from egress.model.places import room_name
 from egress.model.secrets import redact_url
+from egress.model.streams import shown_stream
 from egress.model.units import Duration
 
 Scope = Literal["read", "start", "stop", "admin"]
@@ -67,7 +68,7 @@ class JobRequest(Document):
         """The request as it may be kept in the open and shown: no secret in it."""
         kept = self.model_dump(mode="json", exclude={"room_options"}, exclude_defaults=True)
         if self.destinations:
-            kept["destinations"] = [{"to": redact_url(d.to), "name": d.name} for d in self.destinations]
+            kept["destinations"] = [{"to": shown_stream(d.to), "name": d.name} for d in self.destinations]
         if isinstance(self.pipeline, dict):
             kept["pipeline"] = _public(self.pipeline)
         return kept | {"room": self.room}
@@ -101,8 +102,10 @@ def _public(pipeline: Mapping[str, Any]) -> dict[str, Any]:
     sinks = pipeline.get("sinks")
     if not isinstance(sinks, list):
         return dict(pipeline)
-    shown = [
-        {**sink, "to": redact_url(sink["to"])} if isinstance(sink, dict) and isinstance(sink.get("to"), str) else sink
-        for sink in sinks
-    ]
-    return {**pipeline, "sinks": shown}
+    return {**pipeline, "sinks": [_public_sink(sink) for sink in sinks]}
+
+
+def _public_sink(sink: Any) -> Any:
+    if not isinstance(sink, dict) or not isinstance(to := sink.get("to"), str):
+        return sink
+    return {**sink, "to": shown_stream(to) if sink.get("kind") in ("rtmp", "srt") else redact_url(to)}

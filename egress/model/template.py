@@ -14,7 +14,7 @@ from egress.model.look import Document
 from egress.model.media import SECOND
 from egress.model.problems import Problem, did_you_mean, one_of, refuse, shown
 from egress.model.request import Destination, Overrides
-from egress.model.secrets import redact_url
+from egress.model.streams import shown_stream
 from egress.model.units import Duration
 
 ROOM = "{room}"
@@ -106,7 +106,7 @@ class TemplateDoc(Document):
     def shown(self) -> dict[str, Any]:
         """The template as it may be kept in the open and shown: no secret in it."""
         kept = self.model_dump(mode="json", exclude={"room_options"})
-        kept["destinations"] = [{"to": redact_url(d.to), "name": d.name} for d in self.destinations]
+        kept["destinations"] = [{"to": shown_stream(d.to), "name": d.name} for d in self.destinations]
         return kept
 
 
