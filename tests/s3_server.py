@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -81,6 +82,16 @@ class S3Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def cut(self) -> None:
+        """Have it take connections and say nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def mend(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def client(self, service: str = "s3", *, access: str = "", secret: str = "") -> Any:
         """A client of boto3 with the user's keys."""
