@@ -77,10 +77,11 @@ def claim(connection: Connection, owner: str, *, now: Micros, lease: int, most: 
     A sender that dies leaves them to others when its lease ends; so a receiver may see one twice, under one event id.
     """
     due = and_(_D.state == "waiting", _D.next_at <= now, _D.lease_until <= now)
-    found = select(_D.id).where(due).order_by(_D.next_at).limit(most).with_for_update(skip_locked=True)
+    # In two steps: in one, PostgreSQL may run the inner query again and take more than `most`.
+    first = select(_D.id).where(due).order_by(_D.next_at).limit(most).with_for_update(skip_locked=True)
     statement = (
         update(deliveries)
-        .where(_D.id.in_(found), due)
+        .where(_D.id.in_(connection.execute(first).scalars().all()), due)
         .values(lease_until=now + lease, lease_owner=owner)
         .returning(*_COLUMNS)
     )
@@ -167,12 +168,12 @@ def page(
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many there are, by state."""
-    return dict(connection.execute(select(_D.state, func.count()).group_by(_D.state)).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(select(_D.state, func.count()).group_by(_D.state))}
 
 
 def prune(connection: Connection, before: Micros, *, most: int = 5000) -> int:
     """Forget settled ones made before that, at most so many at once; what waits stays. Gives how many."""
-    old = select(_D.id).where(_D.created < before, _D.state != "waiting").limit(most)
+    old = select(_D.id).where(_D.created < before, _D.state != "waiting").order_by(_D.created, _D.id).limit(most)
     return connection.execute(delete(deliveries).where(_D.id.in_(old))).rowcount
 
 

@@ -52,7 +52,7 @@ def _postgresql(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
 def database(request: pytest.FixtureRequest) -> Database:
     """An empty database of either kind."""
     found: Database = request.getfixturevalue(f"_{request.param}")
-    with found.store.writing() as connection:
+    with found.store.writing(durable=False) as connection:
         for table in reversed(metadata.sorted_tables):
             if table is not facts:
                 connection.execute(table.delete())

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from egress.model.errors import Blame
 from egress.model.job import ENDED, TRANSITIONS, Artifact, Job, JobEvent, JobState
@@ -30,3 +32,33 @@ def test_an_ended_job_stays_ended(state):
 def test_a_failure_keeps_its_blame():
     job = Job("j1", "r", "p").after(JobEvent(JobState.FAILED, "refused", Blame.ROOM))
     assert (job.state, job.blame) == (JobState.FAILED, Blame.ROOM)
+
+
+STATES = st.sampled_from(JobState)
+
+
+@given(st.lists(STATES, max_size=20))
+def test_whatever_is_said_a_job_goes_only_where_the_table_leads(steps):
+    job = Job("j", "r", "p")
+    for step in steps:
+        after = job.after(JobEvent(step))
+        assert after.state in {job.state, *TRANSITIONS[job.state]}
+        assert (after.state is step) == (step in TRANSITIONS[job.state]) or job.state is step
+        assert not job.ended or after == job
+        job = after
+
+
+@given(STATES)
+def test_every_job_can_come_to_each_end_that_is_left_to_it(state):
+    reached, edge = {state}, {state}
+    while edge := {after for one in edge for after in TRANSITIONS[one]} - reached:
+        reached |= edge
+    assert reached >= ENDED or state in ENDED
+
+
+def test_only_a_job_that_recovers_runs_again():
+    assert {state for state, after in TRANSITIONS.items() if JobState.RUNNING in after} == {
+        JobState.STARTING,
+        JobState.RECOVERING,
+    }
+    assert all(state not in after for state, after in TRANSITIONS.items())
