@@ -136,7 +136,8 @@ class Delivery:
 
     def file(self, source: Path) -> Delivered:
         """Move one file to the address `to`; raises DestinationError, and then it stays."""
-        return self._delivered(source.parent, (source.name,), folder=False)
+        names = (source.name,) if source.exists() or not self._journal.items else ()
+        return self._delivered(source.parent, names, folder=False)
 
     def folder(self, source: Path) -> Delivered:
         """Move every file in a folder of the spool, and in those inside it, into the folder `to`.
