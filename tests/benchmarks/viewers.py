@@ -1,6 +1,6 @@
 """Many low-latency viewers of one origin: how soon a part's playlist reaches them, and what that costs the origin.
 
-    python -m tests.benchmarks.viewers [--viewers 100] [--seconds 30] [--through URL]
+    python -m tests.benchmarks.viewers [--viewers 100] [--seconds 30] [--nginx]
 
 The origin, the programme and the viewers are a process each. Every viewer does what hls.js does with picture and sound
 apart: for each rendition a blocking reload with a delta update, then the part it names. Exit 1 when a bar breaks. Run
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.server import WebServer
 from tests.broadcast import Broadcast
+from tests.nginx_front import NginxFront
 
 LATE, SHARE = 0.050, 0.25
 _HEAD_END = b"\r\n\r\n"
@@ -115,9 +117,10 @@ async def origin(folder: str) -> None:
             served.announce(json.loads(line))
 
 
-def measure(viewers: int, seconds: float, through: str) -> int:
+def measure(viewers: int, seconds: float, nginx: bool) -> int:
     """Run the three processes and print the figures; the number of broken bars."""
-    with tempfile.TemporaryDirectory() as name:
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory())
         folder = Path(name) / "hls"
         own = [sys.executable, "-m", "tests.benchmarks.viewers"]
         serving = subprocess.Popen([*own, "--origin", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -131,7 +134,9 @@ def measure(viewers: int, seconds: float, through: str) -> int:
             pipe.write(json.dumps(event).encode() + b"\n")
             pipe.flush()
 
-        url = through or serving.stdout.readline().decode().strip()
+        url = serving.stdout.readline().decode().strip()
+        if nginx:
+            url = stack.enter_context(NginxFront(Path(name) / "nginx", url)).url
         broadcast = Broadcast(folder, announce, behind=60)
         broadcast.start()
         try:
@@ -178,7 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--through", default="", metavar="URL", help="ask a proxy in front of the origin")
+    parser.add_argument("--nginx", action="store_true", help="ask through the nginx of samples/nginx-origin")
     parser.add_argument("--origin", help=argparse.SUPPRESS)
     parser.add_argument("--crowd", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -188,7 +193,7 @@ def main() -> int:
     if arguments.crowd:
         print(json.dumps(uvloop.run(crowd(arguments.crowd, arguments.viewers, arguments.seconds))))
         return 0
-    return 1 if measure(arguments.viewers, arguments.seconds, arguments.through) else 0
+    return 1 if measure(arguments.viewers, arguments.seconds, arguments.nginx) else 0
 
 
 if __name__ == "__main__":
