@@ -64,6 +64,7 @@ PURE: dict[str, tuple[str, ...]] = {
     "egress.serving": WITHOUT_MEDIA,
     "egress.web.app": WITHOUT_MEDIA,
     "egress.control.attempts": (*WITHOUT_MEDIA, "starlette", "sqlalchemy"),
+    "egress.control.store": (*WITHOUT_MEDIA, "starlette", "alembic", "psycopg"),
     "egress.sinks.sender": (*WITHOUT_MEDIA, "pydantic", "starlette"),
     "egress.cli": (*WITHOUT_MEDIA, "pydantic", "starlette", "yaml"),
     "egress.pipelines": (*WITHOUT_MEDIA, "starlette"),

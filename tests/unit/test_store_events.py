@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +81,36 @@ def test_an_event_that_was_undone_was_never_there_nor_its_deliveries(store: Stor
         raise KeyError
     with store.reading() as connection:
         assert events.since(connection, 0) == () and deliveries.counts(connection) == {}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from egress.control import events
+from egress.control.store import Store
+store = Store.open(None, Path(sys.argv[1]))
+for number in range(100_000):
+    with store.writing() as connection:
+        events.append(connection, "a", {"n": number})
+    print(number, flush=True)
+"""
+
+
+def test_what_was_committed_before_a_kill_is_there_with_its_deliveries_and_nothing_half(tmp_path: Path) -> None:
+    own = Store.open(None, tmp_path)
+    with own.writing() as connection:
+        hook(connection, own)
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            process.stdout.readline()
+        process.kill()
+        told = 20 + len(process.stdout.read().splitlines())
+    with own.reading() as connection:
+        kept = [event.id for event in events.since(connection, 0, limit=100_000)]
+        sent = {one.event_id for one in deliveries.page(connection, limit=100_000).items}
+    assert len(kept) in (told, told + 1) and sent == set(kept)
+    own.close()
 
 
 def test_old_events_are_forgotten_and_their_numbers_never_given_again(store: Store) -> None:
