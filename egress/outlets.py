@@ -18,6 +18,7 @@ from egress.model.job import Artifact
 from egress.model.media import Packet, StreamInfo
 from egress.model.order import JobOrder
 from egress.model.outputs import FileDoc, SinkDoc
+from egress.model.passing import Passed
 from egress.model.problems import one_of
 from egress.model.providers import cautions_for
 from egress.model.rules import MAX_SINKS
@@ -104,6 +105,8 @@ class Outlets:
 
     def _add(self, command: AddDestination) -> str:
         to, name = command.to.strip(), command.name.strip()
+        if not self._programme:
+            raise _wrong("to", "has nothing to carry: the pipeline makes no picture and no sound, it only keeps tracks")
         check_stream(to)
         audio = self._order.pipeline.audio.codec
         if audio != "aac":
@@ -168,6 +171,11 @@ class Outlets:
         """Offer one packet to every sink; never waits; called from the encoders' threads."""
         for outlet in self._outlets:
             outlet.thread.offer(packet)
+
+    def pass_on(self, passed: Passed) -> None:
+        """Offer frames of tracks to the sinks that take them; never waits; called on the loop."""
+        for outlet in self._outlets:
+            outlet.thread.offer(passed)
 
     def mark(self, mark: Mark) -> None:
         """Tell every sink of a join, leave, gap or pause, or where the programme's end is to be; from any thread."""

@@ -15,6 +15,7 @@ from egress.chronicle import Chronicle
 from egress.desk import Desk, placeholders
 from egress.media.floor import Floor
 from egress.media.programme import Programme
+from egress.media.unmade import Unmade
 from egress.model import control, registry
 from egress.model.clock import SessionClock
 from egress.model.errors import Blame, DestinationError, EgressError, Fault, RequestError
@@ -22,14 +23,16 @@ from egress.model.internet import anywhere, public
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND, Nanos, Packet
 from egress.model.order import JobOrder
+from egress.model.passing import Passed, TrackFrame
 from egress.model.room import RoomClosed
 from egress.model.units import duration_text
 from egress.outlets import Outlets
+from egress.passage import Passage
 from egress.portraits import Portraits
 from egress.rooms.base import Identity, RoomConnector, RoomSession, RoomURL
 from egress.sinks.base import END, Mark
 from egress.stage import Stage
-from egress.storage.attempts import Attempts
+from egress.storage.attempts import AttemptLog
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import write_manifest
 
@@ -60,7 +63,7 @@ class _Parts:
 
     visit: RoomSession
     clock: SessionClock
-    programme: Programme
+    programme: Programme | Unmade
     stage: Stage
     outlets: Outlets
     chronicle: Chronicle
@@ -78,7 +81,7 @@ class Session:
         self._fault: EgressError | None = None
         self._bytes = 0
         self._attendance = Attendance.of(order)
-        self._attempts = Attempts(Path(order.folder))
+        self._attempts = AttemptLog(Path(order.folder))
         self._desk: Desk | None = None
 
     def command(self, line: bytes) -> None:
@@ -126,6 +129,11 @@ class Session:
             if outlets is not None:
                 outlets.write(packet)
 
+        def on_passed(passed: Passed) -> None:
+            self._bytes += sum(len(item.frame.data) for item in passed.items if isinstance(item, TrackFrame))
+            if outlets is not None:
+                outlets.pass_on(passed)
+
         def on_error(error: EgressError) -> None:
             loop.call_soon_threadsafe(self._fail, error)
 
@@ -138,12 +146,20 @@ class Session:
         def on_pause(paused: bool, at: Nanos) -> None:
             chronicle.cut(paused, at)
             loop.call_soon_threadsafe(chronicle.paused, paused, at)
+            if passage is not None and not paused:
+                loop.call_soon_threadsafe(passage.refresh)
 
-        programme = Programme(self._order.pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause)
+        pipeline = self._order.pipeline
+        programme: Programme | Unmade
+        if pipeline.composed:
+            programme = Programme(pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause)
+        else:
+            programme = Unmade(clock, pipeline.delay, on_pause)
+        passage = Passage(clock, on_passed, hold=pipeline.delay) if pipeline.passed else None
         outlets = Outlets(self._order, clock.wall, programme.infos, self._announce)
         portraits = Portraits(anywhere if self._order.private_avatars else public)
-        stage = Stage(self._order.pipeline, clock, visit, programme, on_warning, portraits.get)
-        delay = self._order.pipeline.delay
+        stage = Stage(pipeline, clock, visit, programme, on_warning, portraits.get, passage)
+        delay = pipeline.delay
         chronicle = Chronicle(clock, stage, outlets, self._attendance, self._announce, delay=delay, since=since)
         values = placeholders(self._order, clock.wall)
         self._desk = Desk(
@@ -187,7 +203,9 @@ class Session:
         if self._order.seconds is not None:
             end = max(0, min(now, round(self._order.seconds * SECOND) - parts.since))
         self._announce({"type": "state", "state": JobState.STOPPING, "reason": reason})
-        card = self._order.pipeline.cards.end if self._order.pipeline.video is not None else None
+        pipeline = self._order.pipeline
+        card = pipeline.cards.end if pipeline.video is not None and pipeline.composed else None
+        captured = end
         if card is not None and self._fault is None:
             parts.stage.end_with(card, end)
             end += card.duration
@@ -195,7 +213,7 @@ class Session:
         if reason == EMPTY and self._published(parts):
             # Nobody wants to keep the minutes after the last one has gone.
             parts.outlets.mark(Mark(min(length, parts.stage.last_seen), END, reason))
-        await parts.stage.close()
+        await parts.stage.close(until=captured)
         artifacts = await parts.outlets.close()
         outcome = self._judge(reason, parts, artifacts, parts.since + length)
         self._attempts.ended(self._order.attempt, outcome.length, reason)
@@ -318,7 +336,7 @@ class Session:
             "participants": len(parts.stage.participants),
             "network": parts.visit.stats(),
             "intake": parts.stage.stats(),
-            "loudness": asdict(parts.programme.loudness),
+            **({"loudness": asdict(loudness)} if (loudness := parts.programme.loudness) is not None else {}),
             "encoders": parts.programme.encoders(),
             "sinks": parts.outlets.status(),
             "cpu": round(usage.ru_utime + usage.ru_stime, 2),

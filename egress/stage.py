@@ -15,16 +15,21 @@ from egress.media.floor import Floor
 from egress.media.programme import Programme
 from egress.media.scene import PictureSource, Portrait, Scene, SoundSource, Style
 from egress.media.scenery import scene_of
+from egress.media.unmade import Unmade
 from egress.model.clock import SessionClock
 from egress.model.direction import Direction
 from egress.model.look import CardDoc
 from egress.model.media import Nanos, Size
 from egress.model.pipeline import Pipeline
-from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackPublished
+from egress.model.room import Peer, Room, RoomClosed, RoomEvent, RoomWarning, TrackMuted, TrackPublished
+from egress.passage import Passage
 from egress.portrayal import Fetch, Portrayal
 from egress.rooms.base import RoomSession
 
 log = logging.getLogger(__name__)
+
+WHOLE = Size(7680, 4320)
+"""What is asked for of a picture that is passed on: the largest its sender has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,14 @@ class Stage:
         pipeline: Pipeline,
         clock: SessionClock,
         visit: RoomSession,
-        programme: Programme,
+        programme: Programme | Unmade,
         on_warning: Callable[[str], None] = log.warning,
         fetch: Fetch | None = None,
+        passage: Passage | None = None,
     ) -> None:
-        """`on_warning` is told, on the loop's thread, whose media stays broken; `fetch` gets pictures of peers."""
+        """`on_warning` is told, on the loop's thread, whose media stays broken; `fetch` gets pictures of peers;
+        `passage` takes every selected track as it was sent."""
+        self._passage = passage
         self.room = Room(name="")
         self.direction = Direction.of(pipeline)
         self.floor = Floor()
@@ -65,7 +73,7 @@ class Stage:
         self._clock = clock
         self._visit = visit
         self._programme = programme
-        self._intakes = Intakes(clock, visit, delay=pipeline.delay, on_warning=on_warning)
+        self._intakes = Intakes(clock, visit, delay=pipeline.delay, on_warning=on_warning, passage=passage)
         self._moments: list[_Moment] = [_Moment(0, self.room, {}, {}, False)]
         self._shown: list[tuple[Nanos, Scene]] = []
         self._styles: dict[CardDoc | None, Style] = {}
@@ -94,11 +102,14 @@ class Stage:
             return
         cast = casting.cast(self.room, self._pipeline.select, self._pipeline.roles)
         taken = [t for t in self.room.tracks.values() if t.id in cast.heard or t.id in cast.shown.tracks]
-        if isinstance(event, TrackPublished) and event.track in taken:
+        passed = casting.chosen(self.room, self._pipeline.select) if self._passage is not None else ()
+        if isinstance(event, TrackPublished) and (event.track in taken or event.track in passed):
             self.ever_published = True
         if self._pipeline.video is None:
             taken = [t for t in taken if t.kind == "audio"]
-        self._intakes.follow(self.room, taken)
+        self._intakes.follow(self.room, taken if self._pipeline.composed else (), passed)
+        if isinstance(event, TrackMuted) and self._passage is not None:
+            self._passage.mute(event.track, event.muted)
         if self.room.connected and (before.peers or self.room.peers):
             self.last_seen = self._clock.now()
         self._add_moment()
@@ -129,23 +140,33 @@ class Stage:
         self._ended = True
         self._programme.show(Scene(style=self._styled(card)), at)
 
-    async def close(self) -> None:
-        """End every intake; what does not end in time is left behind, which is told."""
+    async def close(self, until: Nanos | None = None) -> None:
+        """End every intake; what does not end in time is left behind, which is told. What was captured at session time
+        `until` or later is not passed on."""
         if self._portrayal is not None:
             # First, for a picture that comes would give a hint anew.
             await self._portrayal.close()
         for task in self._hints:
             task.cancel()
         await asyncio.gather(*self._hints, return_exceptions=True)
+        if self._passage is not None:
+            self._passage.close(until)
         await self._intakes.close()
 
     def stats(self) -> dict[str, int]:
         """Sums of all intakes' counters since the job began, and the worst of what is not a count."""
         return self._intakes.stats()
 
+    def _passes(self, track: str) -> bool:
+        return self._passage is not None and track in self._passage
+
     def _seek_portraits(self) -> None:
         if self._portrayal is not None:
-            wanted = self._pipeline.video is not None and self.direction.tiles.avatars == "pictures"
+            wanted = (
+                self._pipeline.video is not None
+                and self._pipeline.composed
+                and self.direction.tiles.avatars == "pictures"
+            )
             self._portrayal.follow(self.participants if wanted else ())
 
     def _add_moment(self) -> None:
@@ -236,7 +257,7 @@ class Stage:
 
     async def _hint(self) -> None:
         """Tell the room which sizes are shown, where that has changed."""
-        if self._pipeline.video is None:
+        if self._pipeline.video is None and self._passage is None:
             return
         async with self._asking:
             tiles = self._shown[-1][1].tiles if self._shown else ()
@@ -247,6 +268,7 @@ class Stage:
                     sizes[tile.track] = max(known, tile.box.size, key=lambda size: size.width * size.height)
             there = self._intakes.pictures
             wanted = {track: sizes.get(track) for track in there}
+            wanted |= {t.id: WHOLE for t in self.room.tracks.values() if t.kind == "video" and self._passes(t.id)}
             for track, size in wanted.items():
                 if track not in self._wanted or self._wanted[track] != size:
                     await self._visit.want(track, size)

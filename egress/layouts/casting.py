@@ -60,5 +60,14 @@ def selected(peer: Peer, select: Select) -> bool:
     return (select.roles is None or peer.role in select.roles) and (select.names is None or named(peer, select.names))
 
 
+def chosen(room: Room, select: Select) -> tuple[Track, ...]:
+    """The tracks that a pipeline selects, also those that are neither seen nor heard, in order of publishing."""
+    return tuple(
+        track
+        for track in room.tracks.values()
+        if track.peer in room.peers and selected(room.peers[track.peer], select) and _wanted(track, select)
+    )
+
+
 def _wanted(track: Track, select: Select) -> bool:
     return select.sources is None or track.source in select.sources

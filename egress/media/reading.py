@@ -43,6 +43,11 @@ class Reader:
         """Begin to read; called on the loop's thread."""
         self._task = loop.create_task(self._run(), name="intake")
 
+    def stop(self) -> None:
+        """Await no further frame; `close` is still to be called."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def close(self) -> None:
         """Stop reading; returns when the task has ended, or does not within CLOSE_WITHIN, which is told."""
         task, self._task = self._task, None

@@ -115,6 +115,10 @@ class TrackTimeline:
         """The RTP count (fractional) at our monotonic time."""
         return self.line.rtp_at(time)
 
+    def best(self, rtp: int) -> Nanos:
+        """As `at`, by all that is known so far: the line in force still moves there, slowly enough not to be heard."""
+        return self._target(rtp)
+
     def observe(self, frame: EncodedFrame) -> bool:
         """Learn from one frame; False when its RTP time is out of all proportion, so that it must not be presented."""
         if frame.stream != self._stream:

@@ -90,3 +90,13 @@ class Pipeline(Document):
     delay: Duration = Field(
         400_000_000, description="How long the picture waits for late packets; more survives worse networks."
     )
+
+    @property
+    def composed(self) -> bool:
+        """Whether anything is made of the room: a picture and a sound for at least one output."""
+        return any(sink.kind != "tracks" for sink in self.sinks)
+
+    @property
+    def passed(self) -> bool:
+        """Whether tracks are passed on to an output as they were sent."""
+        return any(sink.kind == "tracks" for sink in self.sinks)

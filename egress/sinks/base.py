@@ -17,6 +17,7 @@ from egress.model.errors import DestinationError, EgressError, Fault
 from egress.model.job import Artifact
 from egress.model.media import Nanos, Packet, StreamInfo
 from egress.model.outputs import SinkDoc
+from egress.model.passing import Passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ class Sink(ABC):
     """Whether the sink of a later attempt goes on in the folder, and at the target, of those before it, and makes one
     product of all. Of others each attempt has a folder of its own and makes a product of its own."""
 
+    backlog: ClassVar[int] = 4096
+    """Items that may wait for it: packets, marks, and batches of frames."""
+
+    passes: ClassVar[bool] = False
+    """Whether it takes tracks as they were sent, through `pass_on`."""
+
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         self.doc = doc
         self.context = context
@@ -108,6 +115,9 @@ class Sink(ABC):
 
     def mark(self, mark: Mark) -> None:  # noqa: B027
         """Note a chapter-worthy event."""
+
+    def pass_on(self, passed: Passed) -> None:  # noqa: B027
+        """Take frames and news of tracks as they were sent; only if it `passes`."""
 
     @abstractmethod
     def close(self) -> Sequence[Artifact]:
@@ -159,7 +169,7 @@ class SinkThread:
     shed load, like RTMP, does so inside `write` and never lets the queue fill.)
     """
 
-    def __init__(self, name: str, sink: Sink, programme: Sequence[StreamInfo], *, size: int = 4096) -> None:
+    def __init__(self, name: str, sink: Sink, programme: Sequence[StreamInfo], *, size: int | None = None) -> None:
         self.name = name
         self.sink = sink
         self.state = SinkState.OPENING
@@ -168,26 +178,28 @@ class SinkThread:
         self.refused = 0
         self._programme = tuple(info for info in programme if sink.takes(info))
         self._streams = frozenset(info.id for info in self._programme)
-        self._queue: queue.Queue[Packet | Mark | None] = queue.Queue(size)
+        self._queue: queue.Queue[Packet | Mark | Passed | None] = queue.Queue(size or sink.backlog)
         self._aborted = threading.Event()
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
         self._thread.start()
 
-    def offer(self, item: Packet | Mark) -> bool:
-        """Queue a packet or mark; False when the sink has failed or cannot keep up. Streams it does not take are left
-        out."""
+    def offer(self, item: Packet | Mark | Passed) -> bool:
+        """Queue a packet, a mark, or frames of tracks; False when the sink has failed or cannot keep up. Streams and
+        tracks it does not take are left out."""
         if self.state is SinkState.FAILED:
             return False
         if isinstance(item, Packet) and item.stream not in self._streams:
+            return True
+        if isinstance(item, Passed) and not self.sink.passes:
             return True
         try:
             self._queue.put_nowait(item)
             return True
         except queue.Full:
             self.refused += 1
-            self._fail(DestinationError(f"{self.name} cannot keep up: {self._queue.maxsize} packets waiting"))
+            self._fail(DestinationError(f"{self.name} cannot keep up: {self._queue.maxsize} items waiting"))
             self._aborted.set()
             return False
 
@@ -259,6 +271,8 @@ class SinkThread:
                     return
                 if isinstance(item, Mark):
                     self.sink.mark(item)
+                elif isinstance(item, Passed):
+                    self.sink.pass_on(item)
                 else:
                     self.sink.write(item)
             self._fail(DestinationError(f"{self.name} was given up before it had finished"))
