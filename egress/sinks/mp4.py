@@ -18,6 +18,7 @@ from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
 from egress.sinks.base import END, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
+from egress.sinks.joining import EMPTY, Piece, join
 from egress.sinks.marks import MarkLog, chapters
 from egress.sinks.muxing import MuxedStream
 from egress.sinks.remux import remux, set_chapters
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FILE, _STATE, _MARKS = "recording.mp4", "recording.json", "marks.jsonl"
-
-_EMPTY = 4096
-"""Bytes a file may have before its first fragment: its header and its description of the streams."""
-
 _FRAGMENTS = 2
 """Fragments in one `fragment` of the document: what a crash takes is one of these, and what was still under way."""
 
@@ -41,22 +37,27 @@ class Mp4Sink(Sink):
     """Writes `recording.mp4` in the spool; closed, it is moved to its target. A crash costs less than `doc.fragment`.
 
     libav's hybrid mode appends fragments while recording and one ordinary index at the end, so that closing takes the
-    same moment for any length. Audio priming stands before time 0 and is cut off by the file's edit list.
+    same moment for any length. Audio priming stands before time 0 and is cut off by the file's edit list. Each attempt
+    of a job writes a piece of its own; they are joined before they are delivered.
     """
+
+    resumes = True
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)
         if not isinstance(doc, Mp4Doc):
             raise Fault(f"an mp4 sink was given a {type(doc).__name__}")
         self._fragment = doc.fragment
-        self._file = context.folder / _FILE
-        self._marks = MarkLog(context.folder / _MARKS)
+        self._piece = Piece(context.folder, context.attempt)
+        self._file = self._piece.file
+        self._marks = MarkLog(self._piece.marks)
         self._container: OutputContainer | None = None
         self._streams: dict[str, MuxedStream] = {}
         self._splices: dict[str, Splice] = {}
         self._length: Nanos = 0
         self._packets = 0
         self._end: Nanos | None = None
+        self._joined = 0
         self._delivery = Delivery.of(context)
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
@@ -82,7 +83,8 @@ class Mp4Sink(Sink):
         except (av.FFmpegError, OSError) as error:
             raise self._refused(error) from error
         # All that libav has written stays as it is, but for eight bytes at the beginning when it closes the file.
-        self._delivery.follow(self._file)
+        if self.context.attempt == 1:
+            self._delivery.follow(self._file)
 
     def write(self, packet: Packet) -> None:
         """Append one packet, unless it lies in a pause; raises DestinationError when the disk refuses."""
@@ -120,10 +122,11 @@ class Mp4Sink(Sink):
         return self._kept()
 
     def deliver(self, made: Sequence[Artifact]) -> Sequence[Artifact]:
-        """Cut the file where nobody was there any more, and move it to its target.
+        """Join the pieces of all attempts, cut the file where nobody was there any more, and move it to its target.
 
         Where another job has written to the target meanwhile, its file stays, and this one goes beside it.
         """
+        join(self.context.folder, self._count)
         return (_Closed(self.context.folder).deliver(self._delivery),)
 
     def abort(self) -> Sequence[Artifact]:
@@ -146,6 +149,7 @@ class Mp4Sink(Sink):
             "packets": self._packets,
             "seconds": round(self._length / SECOND, 3),
             "marks": len(self._marks.marks),
+            "joined": self._joined,
             **self._delivery.status(),
         }
 
@@ -157,7 +161,9 @@ class Mp4Sink(Sink):
 
         Raises DestinationError when there is something that cannot be read: it stays for better tools than ours.
         """
-        source, state = folder / _FILE, read_json(folder / _STATE)
+        several = join(folder)
+        whole = Piece(folder, 1)
+        source, state = whole.file, read_json(whole.state)
         delivery = Delivery.resumed(folder, to, storage, backup, job=str(state.get("job")))
         length = int(state.get("length", 0))
         if not source.is_file() or source.stat().st_size == 0:
@@ -166,15 +172,17 @@ class Mp4Sink(Sink):
             return (_Closed(folder).artifact(stored),) if stored else ()
         if not length:
             final, end = folder / "recovered.mp4", state.get("end")
-            marks = MarkLog.load(folder / _MARKS)
+            marks = MarkLog.load(whole.marks)
             length = remux(source, final, state.get("tags", {}), marks, end=end, index_first=True)
             if not length:
                 final.unlink(missing_ok=True)
-                if source.stat().st_size < _EMPTY:
+                if source.stat().st_size < EMPTY:
                     return ()
                 raise DestinationError(f"{source} cannot be read: it is damaged, and kept as it is")
             final.replace(source)
-            write_json(folder / _STATE, {**state, "length": length, "end": None, "recovered": True})
+            write_json(whole.state, {**state, "length": length, "end": None, "recovered": True})
+        elif several:
+            write_json(whole.state, {**state, "recovered": True})
         return (_Closed(folder).deliver(delivery),)
 
     def _finish(self) -> None:
@@ -191,7 +199,10 @@ class Mp4Sink(Sink):
     def _keep(self, length: Nanos = 0) -> None:
         """Note what recovery has to know; raises OSError."""
         document = {"job": self.context.job, "tags": _tags(self.context), "length": length, "end": self._end}
-        write_json(self.context.folder / _STATE, document)
+        write_json(self._piece.state, document)
+
+    def _count(self, packets: int) -> None:
+        self._joined = packets
 
     def _refused(self, error: Exception) -> DestinationError:
         return DestinationError(f"{self._file} cannot be written: {getattr(error, 'strerror', None) or error}")
@@ -201,10 +212,11 @@ class _Closed:
     """A closed recording in its spool folder, on its way to its target."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / _FILE
-        self._state_path = folder / _STATE
+        piece = Piece(folder, 1)
+        self._file = piece.file
+        self._state_path = piece.state
         self._state = read_json(self._state_path)
-        self._marks = MarkLog.load(folder / _MARKS)
+        self._marks = MarkLog.load(piece.marks)
 
     def deliver(self, delivery: Delivery) -> Artifact:
         """Cut it where it ends, and move it; raises DestinationError, and then it stays."""
@@ -219,6 +231,8 @@ class _Closed:
         details = _chapter_rows(self._marks, length)
         if self._state.get("recovered"):
             details["recovered"] = True
+        if joins := [part["at"] for part in self._state.get("parts", ())][1:]:
+            details["joins"] = [round(at / SECOND, 3) for at in joins]
         return delivered.artifact("mp4", length, details)
 
     def _cut(self, end: Nanos) -> None:

@@ -43,7 +43,7 @@ def remux(
                 return 0
             written.metadata.update(tags or read.metadata)
             written.start_encoding()
-            for packet in _until(_readable(read), end, picture=bool(read.streams.video)):
+            for packet in packets_of(read, end):
                 length = max(length, _nanos(packet, (packet.pts or 0) + (packet.duration or 0)))
                 packet.stream = streams[packet.stream.index]
                 written.mux(packet)
@@ -78,6 +78,11 @@ def tags_of(path: Path) -> Mapping[str, str]:
             return dict(container.metadata)
     except (av.FFmpegError, OSError):
         return {}
+
+
+def packets_of(read: InputContainer, end: Nanos | None = None) -> Iterator[av.Packet[Any]]:
+    """The packets of a file up to where it was cut short, or up to `end` as `remux` has it."""
+    return _until(_readable(read), end, picture=bool(read.streams.video))
 
 
 def _readable(read: InputContainer) -> Iterator[av.Packet[Any]]:
