@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, TimeoutError
 
-from egress.model.errors import EgressError, Fault, RequestError
+from egress.model.errors import Conflict, EgressError, Fault, RequestError
 from egress.model.secrets import Secret, redact
 
 READERS = 4
@@ -26,6 +26,15 @@ WRITES = "egress_writes"
 """The execution option of connections whose transactions write."""
 
 FORMS = "sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+_PRAGMAS = (
+    "foreign_keys=ON",
+    "synchronous=FULL",
+    "temp_store=MEMORY",
+    "cache_size=-16384",
+    f"journal_size_limit={64 << 20}",
+)
+"""Of every connection to SQLite: a commit is on the disk when it returns, so that a power cut loses no webhook."""
 
 _JOURNAL_TRIES = 100
 
@@ -68,7 +77,10 @@ def is_sqlite(of: URL | Engine | Connection) -> bool:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Errors of the database as ours: RequestError for values no column takes, Fault for what is out of order."""
+    """Errors of the database as ours.
+
+    RequestError for values no column takes, Conflict for rows that do not fit the others, Fault for all else.
+    """
     try:
         yield
     except EgressError:
@@ -76,8 +88,11 @@ def plain_errors() -> Iterator[None]:
     except (DataError, UnicodeEncodeError, OverflowError):
         wrong_value = "holds a character or a number that cannot be kept; leave NUL and half surrogate pairs out"
         raise RequestError(f"a value {wrong_value}", (("", wrong_value),)) from None
-    except (OperationalError, TimeoutError) as error:
-        raise Fault(f"the database (EGRESS_DATABASE) does not answer: {_plain(error, None)}") from error
+    except IntegrityError as error:
+        meanwhile = "is there already, or what it belongs to is gone; look at it again"
+        raise Conflict(f"it {meanwhile}", (("", meanwhile),)) from error
+    except (DBAPIError, TimeoutError) as error:
+        raise Fault(f"the database (EGRESS_DATABASE) does not do as asked: {_plain(error, None)}") from error
 
 
 def wrong(what: str) -> RequestError:
@@ -110,7 +125,7 @@ def _sqlite(url: URL) -> Engine:
     def set_up(connection: sqlite3.Connection, _record: Any) -> None:
         # Transactions are begun below: the module itself would begin them late, and fail when two write at once.
         connection.isolation_level = None
-        for pragma in ("foreign_keys=ON", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16384"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -169,8 +169,8 @@ class Store:
             try:
                 with self.writing(durable=durable) as connection:
                     return work(connection, *args, **kwargs)
-            except (Fault, DBAPIError) as error:
-                cause = error.__cause__ if isinstance(error, Fault) else error
+            except Fault as error:
+                cause = error.__cause__
                 state = getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
                 if state not in _DEADLOCKS or attempt == _TRIES - 1:
                     raise

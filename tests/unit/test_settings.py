@@ -135,3 +135,18 @@ def test_what_no_store_could_be_is_refused(name: str, value: str, words: str) ->
     with pytest.raises(RequestError, match=words) as refused:
         Settings.load(environ={settings.variable(name): value})
     assert TOKEN not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "value", ["mysql://u:kanarie-77@h/x", "kanarie-77", "sqlite:kanarie-77", "postgresql:kanarie-77"]
+)
+def test_an_address_of_a_database_that_is_none_is_refused_and_not_shown(value):
+    with pytest.raises(RequestError, match="EGRESS_DATABASE: must be sqlite:////FOLDER/FILE") as caught:
+        Settings.load(environ={"EGRESS_DATABASE": value})
+    assert "kanarie" not in str(caught.value)
+
+
+def test_what_opens_the_store_is_secret():
+    environ = {"EGRESS_DATABASE": "postgresql://u:kanarie-77@h/x", "EGRESS_SECRET_KEY": "kanarie-77" * 4}
+    made = Settings.load(environ=environ)
+    assert made.database.reveal() == environ["EGRESS_DATABASE"] and "kanarie" not in repr(made)

@@ -11,7 +11,7 @@ import pytest
 
 from egress.control import artifacts, deliveries, events, hooks, jobs
 from egress.control.store import Store
-from egress.model.errors import NotFound
+from egress.model.errors import Conflict, NotFound
 from egress.model.job import Artifact
 from egress.model.request import read_request
 from egress.model.secrets import Secret
@@ -50,7 +50,7 @@ def test_numbers_go_up_in_the_order_of_commits_so_that_no_reader_misses_one(stor
     def follow() -> None:
         last = 0
         while True:
-            over = done.is_set()
+            over = done.wait(0.002)
             with second.reading() as connection:
                 found = events.since(connection, last)
             read.extend(event.seq for event in found)
@@ -71,6 +71,11 @@ def test_numbers_go_up_in_the_order_of_commits_so_that_no_reader_misses_one(stor
     done.set()
     reader.join()
     assert len(read) == 80 and read == sorted(read)
+
+
+def test_an_event_of_a_job_that_is_gone_is_refused(store: Store) -> None:
+    with pytest.raises(Conflict, match="is gone"), store.writing() as connection:
+        events.append(connection, "a", {}, job="none")
 
 
 def test_an_event_that_was_undone_was_never_there_nor_its_deliveries(store: Store) -> None:
