@@ -70,7 +70,7 @@ class Album:
         """What the manifest says of it."""
         sheets = -(-len(self.shown) // self._grid.sheet) if self._storyboard else 0
         poster = {"poster": _POSTER} if (self.folder / _POSTER).is_file() else {}
-        return {"pictures": len(self.shown), "size": str(self.size), "sheets": sheets, **poster}
+        return {"pictures": len(self.shown), "box": str(self.size), "sheets": sheets, **poster}
 
     def begin(self) -> None:
         """Take the folder: what an earlier job of the same name left in it goes."""

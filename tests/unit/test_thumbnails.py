@@ -40,7 +40,7 @@ def test_a_picture_is_taken_when_due_and_announced_when_it_is_there(tmp_path: Pa
     newest = tmp_path / "t" / told[-1]["file"]
     assert newest.read_bytes() == (tmp_path / "t" / "latest.jpg").read_bytes()
     (artifact,) = sink.deliver(sink.close())
-    assert artifact.details == {"pictures": 6, "size": "96x54", "sheets": 1, "poster": "poster.jpg"}
+    assert artifact.details == {"pictures": 6, "box": "96x54", "sheets": 1, "poster": "poster.jpg"}
     listed = json.loads((tmp_path / "t" / "thumbnails.json").read_bytes())
     assert listed["ended"] and [row["at"] for row in listed["thumbnails"]] == [0, 2, 4, 6, 8, 10]
     with Image.open(tmp_path / "t" / "thumb-00001.jpg") as picture:
