@@ -261,6 +261,14 @@ class Settings:
             _part_mib,
         ),
     )
+    gs_access_key: str | None = field(
+        default=None,
+        metadata=_setting("Access id of an HMAC key for Google Cloud Storage (`gs://`).", _text, default="none"),
+    )
+    gs_secret_key: Secret | None = field(
+        default=None,
+        metadata=_setting("Secret that belongs to `gs_access_key`.", _secret, default="none", secret=True),
+    )
     ffmpeg: str = field(
         default="ffmpeg",
         metadata=_setting(
@@ -293,7 +301,15 @@ class Settings:
             "path_style": None if self.s3_path_style is None else ("yes" if self.s3_path_style else "no"),
             "part_mib": str(self.s3_part_mib),
         }
-        return {"s3": {name: value for name, value in s3.items() if value}}
+        gs = {
+            "access_key": self.gs_access_key,
+            "secret_key": self.gs_secret_key.reveal() if self.gs_secret_key else None,
+            "part_mib": str(self.s3_part_mib),
+        }
+        return {
+            scheme: {name: value for name, value in options.items() if value}
+            for scheme, options in (("s3", s3), ("gs", gs))
+        }
 
     @classmethod
     def load(

@@ -65,7 +65,7 @@ def _storage_problems(to: str, path: str) -> tuple[Problem, ...]:
             Problem(path, f"nothing stores to {scheme[:20]}: addresses; known: {one_of(storages)} (or a plain path)"),
         )
     found = template_problems(to, path)
-    if scheme == "s3":
+    if scheme in ("s3", "gs"):
         return found + s3_problems(to, path)
     return found if scheme != "file" else found + path_problems(file_part(to), path)
 

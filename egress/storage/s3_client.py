@@ -57,13 +57,15 @@ class S3Client:
     """Calls to one object's address; every one raises S3Error. Callable from several threads.
 
     `options` are those of egress.model.settings.Settings.storage_options. What they leave out comes from where other
-    AWS tools take it: environment, profiles, roles. `brisk`: one attempt each and short waits, for asking before a job.
+    AWS tools take it: environment, profiles, roles. `plain`, an option, is for stores that know neither checksums but
+    MD5 nor conditions. `brisk`: one attempt each and short waits, for asking before a job.
     """
 
     def __init__(self, address: S3Address, options: Mapping[str, str], *, brisk: bool = False) -> None:
         self.address = address
         self._options = dict(options)
         self._brisk = brisk
+        self._plain = options.get("plain") == "yes"
         self._lock = threading.Lock()
         self._client: Any = None
 
@@ -76,6 +78,8 @@ class S3Client:
         """Begin a multipart upload; says its id, and whether the store will check SHA-256 of its parts."""
         named = {"Key": self.address.key, "ContentType": kind, "Metadata": {TOKEN: token}}
         with self._asked() as client:
+            if self._plain:
+                return str(client.create_multipart_upload(**self._bucket, **named)["UploadId"]), False
             try:
                 made = client.create_multipart_upload(**self._bucket, **named, ChecksumAlgorithm="SHA256")
             except ClientError as error:
@@ -109,7 +113,7 @@ class S3Client:
         """
         asked = {**self._part_of(upload), "MultipartUpload": {"Parts": parts}}
         with self._asked() as client:
-            if create_only:
+            if create_only and not self._plain:
                 try:
                     return _bare(client.complete_multipart_upload(**asked, IfNoneMatch="*")["ETag"])
                 except ClientError as error:
@@ -137,7 +141,8 @@ class S3Client:
         """The object as it is; None when there is none. The code of the S3Error is 403 when we may not look."""
         try:
             with self._asked() as client:
-                said = client.head_object(**self._bucket, Key=self.address.key, ChecksumMode="ENABLED")
+                asked = {} if self._plain else {"ChecksumMode": "ENABLED"}
+                said = client.head_object(**self._bucket, Key=self.address.key, **asked)
         except S3Error as error:
             if error.code in ("404", "NoSuchKey"):
                 return None
@@ -186,7 +191,9 @@ class S3Client:
             yield self._connected()
         except (BotoCoreError, ClientError, ValueError) as error:
             secrets = tuple(self._options.get(name, "") for name in ("access_key", "secret_key"))
-            raise translated(error, self.address, self._options.get("endpoint", ""), secrets) from None
+            raise translated(
+                error, self.address, self._options.get("endpoint", ""), secrets, self.address.scheme
+            ) from None
 
     def _connected(self) -> Any:
         with self._lock:
@@ -198,8 +205,12 @@ class S3Client:
         given = self._options
         access, secret = given.get("access_key"), given.get("secret_key")
         if bool(access) != bool(secret):
-            missing = "s3_secret_key" if access else "s3_access_key"
+            missing = f"{self.address.scheme}_{'secret' if access else 'access'}_key"
             raise S3Error(f"{self.address}: {missing} is missing; set both", NO_CREDENTIALS, field=missing)
+        if not access and self.address.scheme != "s3":
+            # What AWS tools find is for nobody else.
+            field = f"{self.address.scheme}_access_key"
+            raise S3Error(f"{self.address}: there are no credentials; set {field}", NO_CREDENTIALS, field=field)
         session = boto3.session.Session(
             aws_access_key_id=access, aws_secret_access_key=secret, profile_name=given.get("profile")
         )

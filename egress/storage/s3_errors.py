@@ -66,8 +66,21 @@ class S3Error(StoreError):
         return self.code in _RENEWED
 
 
-def translated(error: Exception, address: S3Address, endpoint: str, secrets: tuple[str, ...]) -> S3Error:
-    """What botocore raised, as an error of ours; what it quotes is kept, without the secrets."""
+def translated(
+    error: Exception, address: S3Address, endpoint: str, secrets: tuple[str, ...], settings: str = "s3"
+) -> S3Error:
+    """What botocore raised, as an error of ours; what it quotes is kept, without the secrets.
+
+    `settings` is how the names of the settings begin that mend it.
+    """
+    found = _translated(error, address, endpoint, secrets)
+    if settings == "s3":
+        return found
+    message, field = (text.replace("s3_", f"{settings}_") for text in (found.message, found.field))
+    return S3Error(message, found.code, field=field, passing=found.passing)
+
+
+def _translated(error: Exception, address: S3Address, endpoint: str, secrets: tuple[str, ...]) -> S3Error:
     if isinstance(error, botocore.ClientError):
         return _refused(error, address, secrets)
 

@@ -15,18 +15,21 @@ from tests.s3_server import BUCKET, S3Server
 
 ADDRESSES: dict[str, Callable[[Path], str]] = {
     "file": lambda folder: str(folder / "kept" / "deep" / "a.mp4"),
+    "gs": lambda folder: f"gs://{BUCKET}/kept-gs/{folder.name}/a.mp4",
     "s3": lambda folder: f"s3://{BUCKET}/kept/{folder.name}/a.mp4",
 }
 """Where each storage can keep a file in a test."""
 
 NOWHERE: dict[str, Callable[[Path], str]] = {
     "file": lambda folder: str(folder / "plain" / "a.mp4"),
+    "gs": lambda folder: "gs://there-is-no-such-bucket/a.mp4",
     "s3": lambda folder: "s3://there-is-no-such-bucket/a.mp4",
 }
 """An address each storage must refuse: a folder that is a file, a bucket that is not there."""
 
 OPTIONS: dict[str, Callable[[S3Server], dict[str, str]]] = {
     "file": lambda server: {},
+    "gs": lambda server: server.options,
     "s3": lambda server: server.options,
 }
 """What each storage has to be told."""

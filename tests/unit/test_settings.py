@@ -115,9 +115,9 @@ def test_storages_are_told_what_was_set_and_no_more() -> None:
         "EGRESS_S3_PATH_STYLE": "no",
     }
     made = Settings.load(environ=environ)
-    assert made.storage_options() == {
-        "s3": {"endpoint": "https://s3.example.org", "secret_key": TOKEN, "path_style": "no", "part_mib": "16"}
-    }
+    s3 = {"endpoint": "https://s3.example.org", "secret_key": TOKEN, "path_style": "no", "part_mib": "16"}
+    assert made.storage_options()["s3"] == s3
+    assert made.storage_options()["gs"] == {"part_mib": "16"}, "nobody is told another's secrets"
     assert TOKEN not in repr(made)
 
 

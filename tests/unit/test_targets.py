@@ -51,7 +51,7 @@ def rtmp(to: str) -> RtmpDoc:
         (mp4("a.mp4/"), "ending in .mp4"),
         (mp4("../a.mp4"), "leads out"),
         (mp4("file:///etc/a.mp4"), "under the output folder"),
-        (mp4("ftp://host/a.mp4"), "nothing stores to ftp: addresses; known: file, s3"),
+        (mp4("ftp://host/a.mp4"), "nothing stores to ftp: addresses; known: "),
         (mp4("s3://bucket/{room}/{started}.mp4"), None),
         (mp4("s3://bucket/a.mov"), "must name one file ending in .mp4"),
         (mp4("s3:bucket/a.mp4"), "has no bucket"),
