@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from egress.berths import Berth, backup_of, berth_of, berths
 from egress.model import registry
 from egress.model.control import AddDestination, RemoveDestination
 from egress.model.errors import EgressError, RequestError
 from egress.model.job import Artifact
 from egress.model.media import Packet, StreamInfo
 from egress.model.order import JobOrder
-from egress.model.outputs import FileDoc, SinkDoc
+from egress.model.outputs import SinkDoc
 from egress.model.passing import Passed
 from egress.model.problems import one_of
 from egress.model.providers import cautions_for
 from egress.model.rules import MAX_SINKS
 from egress.model.streams import STREAM_DOCS, check_stream, shown_stream, stream_doc
 from egress.model.targets import scheme_of
-from egress.sinks.base import Backup, Mark, SinkContext, SinkState, SinkThread
+from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
 from egress.storage.receipt import keep_receipt, undelivered
 
 DEADLINE = 20.0
@@ -72,7 +73,8 @@ class Outlets:
         streamed = isinstance(doc, STREAM_DOCS)
         if streamed:
             name = name or self._free_name(shown_stream(doc.to))
-        folder = sink_folder(Path(order.folder), len(self._all), doc.kind)
+        berth = berth_of(order, len(self._all), doc)
+        folder, doc = berth.folder, berth.doc
         folder.mkdir(parents=True, exist_ok=True)
         context = SinkContext(
             job=order.id,
@@ -85,6 +87,7 @@ class Outlets:
             options=({"overwrite": "yes"} if order.overwrite else {}) | {"ffmpeg": order.ffmpeg, "name": name},
             storage=order.storage_options.get(scheme_of(doc.to), {}),
             backup=backup_of(doc, order.storage_options),
+            attempt=order.attempt,
         )
         sink = registry.load("sinks", doc.kind)(doc, context)
         thread = SinkThread(f"{doc.kind} {name if streamed else doc.to}", sink, self._programme)
@@ -235,9 +238,26 @@ class Outlets:
         knows why and `undelivered` where what there is has been kept.
         """
         self._closing = True
-        await asyncio.gather(self.settled(), *(asyncio.to_thread(outlet.finish) for outlet in self._outlets))
+        ends = [asyncio.to_thread(outlet.finish) for outlet in self._outlets]
+        earlier = asyncio.gather(*(asyncio.to_thread(self._salvage, berth) for berth in self._earlier()))
+        await asyncio.gather(self.settled(), *ends)
+        salvaged = [artifact for made in await earlier for artifact in made]
         self.failures()
-        return tuple(artifact for outlet in self._all for artifact in outlet.thread.artifacts)
+        return (*salvaged, *(artifact for outlet in self._all for artifact in outlet.thread.artifacts))
+
+    def _earlier(self) -> list[Berth]:
+        """What workers that died left of sinks that do not go on with it."""
+        ours = {outlet.folder for outlet in self._all}
+        return [berth for berth in berths(self._order) if berth.folder not in ours and undelivered(berth.folder)]
+
+    def _salvage(self, berth: Berth) -> tuple[Artifact, ...]:
+        """Finish what an earlier attempt left; what cannot be is kept for `egress recover`."""
+        try:
+            return berth.salvage(self._order.storage_options)
+        except (EgressError, OSError) as error:
+            why = error.message if isinstance(error, EgressError) else error.strerror
+            self._announce({"type": "warning", "message": f"{berth.doc.kind} of an earlier attempt: {why}; it is kept"})
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,18 +299,6 @@ class _Outlet:
         self.thread.join(GRACE)
 
 
-def backup_of(doc: SinkDoc, options: Mapping[str, Mapping[str, str]]) -> Backup | None:
-    """Where a sink's files go when their target will not have them; `options` are what storages are told, by scheme."""
-    if not isinstance(doc, FileDoc) or doc.backup is None:
-        return None
-    return Backup(doc.backup, options.get(scheme_of(doc.backup), {}))
-
-
 def _wrong(field: str, message: str) -> RequestError:
     """The error of one field of a command."""
     return RequestError(f"{field} {message}", ((field, message),))
-
-
-def sink_folder(job: Path, index: int, kind: str) -> Path:
-    """Where sink number `index` of a job keeps its files in the spool."""
-    return job / f"{index}-{kind}"

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from egress.model import registry
+from egress.berths import berths
 from egress.model.errors import Blame, EgressError
 from egress.model.job import Artifact, JobState
 from egress.model.order import JobOrder
-from egress.model.targets import scheme_of
-from egress.outlets import backup_of, sink_folder
+from egress.storage.attempts import AttemptLog
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import complete_manifest, outcome, write_manifest
-from egress.storage.receipt import keep_receipt, receipt
 from egress.storage.spool import JobFolder, Spool
 
 _log = logging.getLogger("egress.recovery")
@@ -62,24 +60,15 @@ def recover_job(folder: JobFolder, storage_options: Options | None = None) -> Re
     order = order.model_copy(update={"storage_options": told})
     artifacts: list[Artifact] = []
     problems: list[str] = []
-    for index, doc in enumerate(order.pipeline.sinks):
-        place = sink_folder(folder.path, index, doc.kind)
-        if not place.is_dir():
-            continue
+    for berth in berths(order):
         try:
-            delivered = receipt(place)
-            if delivered is None:
-                backup = backup_of(doc, told)
-                options = told.get(scheme_of(doc.to))
-                delivered = tuple(registry.load("sinks", doc.kind).recover(place, doc.to, options, backup))
-                keep_receipt(place, delivered)
-            artifacts += delivered
+            artifacts += berth.salvage(told)
         except EgressError as error:
-            problems.append(f"{doc.kind}: {error.message}")
+            problems.append(f"{berth.doc.kind}: {error.message}")
         except Exception as error:
             # One file that cannot be saved must not keep the others from being saved; the folder stays for another try.
-            _log.exception("recovery of %s failed", place)
-            problems.append(f"{doc.kind}: {type(error).__name__}: {error}")
+            _log.exception("recovery of %s failed", berth.folder)
+            problems.append(f"{berth.doc.kind}: {type(error).__name__}: {error}")
     try:
         _write_manifest(folder, order, artifacts)
     except OSError as error:
@@ -97,14 +86,18 @@ def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Arti
     if ended:
         complete_manifest(order, ended, artifacts)
         return
+    log = AttemptLog(folder.path)
+    log.died("the worker died")
+    longest = max((artifact.duration for artifact in artifacts), default=0)
     write_manifest(
         order.manifest,
         order,
         JobState.FAILED,
         "the worker died; its recording was recovered",
-        started=datetime.fromtimestamp(folder.document.stat().st_mtime, UTC),
+        started=log.started(datetime.fromtimestamp(folder.document.stat().st_mtime, UTC)),
         ended=datetime.now(UTC),
-        length=max((artifact.duration for artifact in artifacts), default=0),
+        length=max(longest, *(row.end for row in log.rows)) if log.rows else longest,
+        attempts=log.table(),
         attendance=Attendance.load(order),
         artifacts=artifacts,
         figures={},

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from egress.berths import sink_folder
 from egress.model.errors import Blame
 from egress.model.job import Artifact, JobState
 from egress.model.media import SECOND
@@ -14,7 +15,6 @@ from egress.model.order import JobOrder
 from egress.model.outputs import HlsDoc, Mp4Doc
 from egress.model.pipeline import Pipeline
 from egress.model.room import Peer
-from egress.outlets import sink_folder
 from egress.recovery import Recovered, recover
 from egress.sinks.base import Sink, SinkContext
 from egress.sinks.hls import HlsSink
