@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egress.control.attempts import Attempts, Ending
 from egress.control.tokens import Tokens
-from egress.control.worker_run import WorkerRun
 from egress.lines import hand_over, read_lines
 from egress.model import control, places
-from egress.model.errors import RequestError
+from egress.model.errors import Fault, RequestError
 from egress.model.order import JobOrder
 from egress.model.outputs import HlsDoc
 from egress.web.app import create_app
@@ -29,21 +26,6 @@ Event = dict[str, Any]
 
 IMPATIENCE = 0.5
 """Seconds between two Ctrl-C that count as two; the third ends the worker without a clean stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a foreground job ended: `state` is finished, failed or aborted; `recovered` after a worker's death."""
-
-    state: str
-    reason: str
-    event: Event
-    recovered: tuple[Event, ...] = ()
-
-    @property
-    def exit_status(self) -> int:
-        """0 done, 1 not."""
-        return 0 if self.state == "finished" else 1
 
 
 class Foreground:
@@ -74,7 +56,7 @@ class Foreground:
         self._interrupted = asyncio.Event()
         self._interrupts = 0
         self._interrupted_at = float("-inf")
-        self._run: WorkerRun | None = None
+        self._job: Attempts | None = None
         folders = [Path(doc.to) for doc in order.pipeline.sinks if isinstance(doc, HlsDoc)]
         self._origins = {
             self.room_name if index == 0 else f"{self.room_name}-{index + 1}": Origin(folder)
@@ -109,7 +91,7 @@ class Foreground:
 
     def command(self, line: bytes) -> None:
         """Pass on what an operator says; a `control` event answers it."""
-        if self._run is None or not self._run.command(line):
+        if self._job is None or not self._job.command(line):
             error = RequestError("the job takes no commands now", (("command", "comes at a wrong time"),))
             self._on_event(control.answer(control.echo(line), error=error))
 
@@ -123,34 +105,29 @@ class Foreground:
         beside: Callable[[Foreground], Awaitable[None]] | None,
         after: Callable[[Ending], Awaitable[None]] | None,
     ) -> Ending:
-        self._run = run = await WorkerRun.launch(self.order)
+        self._job = job = Attempts(self.order)
         if self._interrupted.is_set():
-            run.ask_to_stop("stopped before it began")
+            job.ask_to_stop("stopped before it began")
         if self._commands is not None:
             loop, handle = asyncio.get_running_loop(), self._commands
             # Blocked in a read until there is something or the process ends, hence a daemon thread and not a task.
             threading.Thread(target=self._read_commands, args=(loop, handle), name="commands", daemon=True).start()
         company = asyncio.create_task(self._accompany(beside)) if beside else None
-        last: Event = {}
         try:
-            async for event in run.events():
+            async for event in job.events():
                 self._take(event)
-                if event.get("type") == "state":
-                    last = event
                 self._on_event(event)
-            status = await run.wait()
         finally:
-            run.kill("its parent is done with it")
-            self._run = None
+            job.leave()
+            self._job = None
             for origin in self._origins.values():
                 origin.silence()
             if company is not None:
                 company.cancel()
                 await asyncio.gather(company, return_exceptions=True)
-        if last.get("state") in ("finished", "failed", "aborted"):
-            ending = Ending(str(last["state"]), str(last.get("reason") or ""), last)
-        else:
-            ending = await self._after_death(run.killed_for(status))
+        ending = job.ending
+        if ending is None:
+            raise Fault("the job has no end")
         self._on_event(
             {"type": "ended", "state": ending.state, "reason": ending.reason, "manifest": self.order.manifest}
         )
@@ -189,7 +166,7 @@ class Foreground:
 
     def _interrupt(self, number: int) -> None:
         self._interrupted.set()
-        if self._run is None:
+        if self._job is None:
             return
         now = asyncio.get_running_loop().time()
         if now - self._interrupted_at < IMPATIENCE:
@@ -198,24 +175,6 @@ class Foreground:
         self._interrupted_at = now
         self._interrupts += 1
         if self._interrupts == 1:
-            self._run.ask_to_stop(f"stopped by {signal.Signals(number).name}")
+            self._job.ask_to_stop(f"stopped by {signal.Signals(number).name}")
         elif self._interrupts >= 3:
-            self._run.kill("interrupted three times")
-
-    async def _after_death(self, why: str) -> Ending:
-        """The worker died: finish what it left, in a process of its own so that the media modules stay out of here."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "egress.cli", "recover", self.order.folder, "--json", stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        recovered = tuple(json.loads(line) for line in out.splitlines() if line.startswith(b"{"))
-        problems = [problem for event in recovered for problem in event.get("problems", ())]
-        if process.returncode == 0 and not problems:
-            saved = "its recording was recovered up to that moment"
-        else:
-            told = "; ".join(problems) or f"egress recover ended with exit status {process.returncode}"
-            saved = f"its recording is kept in {self.order.folder}, not recovered: {told}"
-        reason = f"the worker died ({why}); {saved}"
-        return Ending(
-            "failed", reason, {"type": "state", "state": "failed", "reason": reason, "blame": "us"}, recovered
-        )
+            self._job.kill("interrupted three times")

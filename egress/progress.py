@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from egress.foreground import Ending
+from egress.control.attempts import Ending
 
 Event = dict[str, Any]
 
@@ -52,6 +52,8 @@ class Progress:
             case "destination":
                 reason = f": {event['reason']}" if event.get("reason") else ""
                 self._line(f"  {event.get('name') or event.get('to')} {event.get('state')}{reason}")
+            case "restart":
+                self._line(f"  the worker died ({event.get('reason')}); another one goes on")
             case "listening":
                 self._line(f"  listening on {event['url']}")
             case "ended":
@@ -90,12 +92,9 @@ class Progress:
 
 def summary(ending: Ending) -> str:
     """A table of what was made, and how it ended."""
-    artifacts = list(ending.event.get("artifacts") or [])
-    for event in ending.recovered:
-        artifacts += event.get("artifacts", [])
     rows = [
         (str(row["kind"]), _clock(float(row["duration"])), _size(int(row["size"])), str(row["location"]))
-        for row in artifacts
+        for row in ending.event.get("artifacts") or ()
     ]
     lines = [f"{ending.state}: {ending.reason}"]
     if rows:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from egress.foreground import Ending
+from egress.control.attempts import Ending
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
 from egress.model.providers import cautions

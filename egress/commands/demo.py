@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from egress.commands.common import DEFAULT_LISTEN, address, addresses, caution, finish, printer, settings_of
+from egress.control.attempts import Ending
 from egress.demo.troupe import Troupe, troupe
-from egress.foreground import Ending, Foreground
+from egress.foreground import Foreground
 from egress.model.errors import RequestError
 from egress.model.media import MILLISECOND
 from egress.model.order import JobOrder

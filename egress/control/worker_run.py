@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+from egress.control.processes import Process
 from egress.model.errors import Fault
 from egress.model.order import JobOrder
 
@@ -31,24 +32,13 @@ class WorkerRun:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._worker = Process.of(process.pid)
         self._killed: str | None = None
 
     @classmethod
     async def launch(cls, order: JobOrder) -> WorkerRun:
         """Start a worker on one order; the order, secrets and all, travels only through its stdin."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "egress.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            limit=LINE_LIMIT,
-            env=_environment(),
-        )
-        run = cls(process)
-        await run._send(order.model_dump_json().encode())
-        return run
+        return cls(await spawn(order))
 
     @property
     def pid(self) -> int:
@@ -94,31 +84,47 @@ class WorkerRun:
         return True
 
     def kill(self, reason: str) -> None:
-        """End the worker at once, if it still lives; what it recorded is still in the spool."""
-        if self._process.returncode is not None:
-            return
-        self._killed = self._killed or reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """End the worker and what it has started at once; what it recorded is still in the spool."""
+        if self._process.returncode is None:
+            self._killed = self._killed or reason
+        if self._worker is not None:
+            # Also of one that has died: its senders must not go on without it.
+            self._worker.kill_session()
 
     def killed_for(self, status: int) -> str:
         """Why the worker ended without saying how its job went."""
-        if self._killed is not None:
-            return self._killed
-        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return self._killed if self._killed is not None else ended_by(status)
 
     async def wait(self) -> int:
         """The worker's exit status; negative is the signal that ended it."""
         return await self._process.wait()
 
-    async def _send(self, line: bytes) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + b"\n")
-            await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            if self._process.returncode is None:
-                raise Fault("the worker closed its command channel") from None
+
+async def spawn(order: JobOrder) -> asyncio.subprocess.Process:
+    """Start a worker on one order; the order, secrets and all, travels only through its stdin."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "egress.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        limit=LINE_LIMIT,
+        env=_environment(),
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(order.model_dump_json().encode() + b"\n")
+        await process.stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        if process.returncode is None:
+            raise Fault("the worker closed its command channel") from None
+    return process
+
+
+def ended_by(status: int) -> str:
+    """An exit status in words; negative is the signal that ended a process."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
 def _environment() -> dict[str, str]:

@@ -58,7 +58,17 @@ class JobFolder:
         except OSError as error:
             raise self._refused(error) from error
         with _locked(handle) as mine:
+            if mine:
+                _sign(handle)
             yield mine
+
+    def holder(self) -> tuple[int, int] | None:
+        """(process id, when it began in clock ticks) of the worker that held the lock last; it may be dead by now."""
+        try:
+            pid, began = (self.path / "lock").read_text("ascii").split()
+            return int(pid), int(began)
+        except (OSError, ValueError):
+            return None
 
     @contextmanager
     def seized(self) -> Iterator[bool]:
@@ -116,6 +126,15 @@ class Spool:
             return ()
         folders = [JobFolder(path) for path in sorted(self.root.iterdir()) if path.is_dir()]
         return tuple(folder.path for folder in folders if not folder.document.exists() and folder.undelivered())
+
+
+def _sign(handle: int) -> None:
+    """Note in the lock whose it is: a process id alone may be another's later (proc(5), field 22: when it began)."""
+    began = Path("/proc/self/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
+    # A full disk must not keep a job from being run.
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} {began}\n".encode(), 0)
 
 
 @contextmanager

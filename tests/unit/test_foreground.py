@@ -22,6 +22,7 @@ class Run(WorkerRun):
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._killed = None
 
     def command(self, line: str | bytes) -> bool:
         said = line.encode() if isinstance(line, str) else line

@@ -1,6 +1,6 @@
 import io
 
-from egress.foreground import Ending
+from egress.control.attempts import Ending
 from egress.progress import Progress, summary
 
 
@@ -67,5 +67,5 @@ def test_the_summary_lists_what_was_made_also_by_recovery():
     row = {"kind": "mp4", "location": "/out/a.mp4", "size": 12_300_000, "duration": 75.5}
     ended = summary(Ending("finished", "asked to stop", {"artifacts": [row]}))
     assert ended.splitlines() == ["finished: asked to stop", "  mp4  00:01:15.5  12.3 MB  /out/a.mp4"]
-    died = summary(Ending("failed", "the worker died", {}, ({"artifacts": [row]},)))
+    died = summary(Ending("failed", "the worker died", {"artifacts": [row]}))
     assert "12.3 MB" in died
