@@ -36,7 +36,7 @@ class Attempt:
     published: bool = False
 
 
-class Attempts:
+class AttemptLog:
     """What is known of a job's attempts. One process at a time writes: the living worker, or whoever saw it die.
 
     The monotonic clock ties attempts of one boot together, so that no step of the wall clock bends their times; over a
