@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from egress.control.jobs import KeptJob
@@ -33,6 +34,16 @@ def view(job: KeptJob) -> dict[str, Any]:
 
 
 def _encoded(job: KeptJob) -> str:
+    return _remembered(job) if job.is_over else _made(job)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(job: KeptJob) -> str:
+    """Lists are mostly of jobs that are over, which stay as they are: to make them costs more than to read them."""
+    return _made(job)
+
+
+def _made(job: KeptJob) -> str:
     live = job.live if job.live_json else _NOWHERE
     head = {
         "id": job.id,
