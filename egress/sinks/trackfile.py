@@ -33,7 +33,9 @@ _INTERLEAVE = 250_000
 """Microseconds that one stream waits for another, which may be silent."""
 
 _RATES = {"video": 90_000, "audio": 48_000}
-_USUAL: Mapping[str, Nanos] = {"video": SECOND // 30, "audio": 20 * MILLISECOND}
+LENGTHS: Mapping[str, Nanos] = {"video": SECOND // 30, "audio": 20 * MILLISECOND}
+"""How long the last frame of a file is taken to last; of the others the next one says it."""
+
 _OPUS_HEAD = b"OpusHead" + struct.pack("<BBHIhB", 1, 2, 0, 48_000, 0, 0)
 """RFC 7845, 5.1: two channels, nothing to be skipped, for the stream began elsewhere."""
 
@@ -133,7 +135,7 @@ class TrackFile:
         try:
             for stream in self._streams.values():
                 if stream.held is not None:
-                    self._mux(stream, stream.held, _USUAL[stream.kind] * _RATES[stream.kind] // SECOND)
+                    self._mux(stream, stream.held, LENGTHS[stream.kind] * _RATES[stream.kind] // SECOND)
                     stream.held = None
             self._container.close()
         except (av.FFmpegError, OSError) as error:

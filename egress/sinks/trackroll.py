@@ -10,7 +10,7 @@ from egress.model.errors import Fault
 from egress.model.media import MILLISECOND, SECOND, Codec, EncodedFrame, Nanos
 from egress.model.passing import Anchor, TrackFrame
 from egress.model.room import Peer, Track
-from egress.sinks.trackfile import LOOKAHEAD, Form, TrackFile
+from egress.sinks.trackfile import LENGTHS, LOOKAHEAD, Form, TrackFile
 from egress.sinks.trackledger import Entry, Held, Ledger
 
 PATIENCE: Nanos = SECOND
@@ -214,7 +214,7 @@ class Roll:
         held.frames += 1
         self.frames += 1
         self.bytes += len(frame.data)
-        entry.latest = max(entry.latest, place)
+        entry.latest = max(entry.latest, place + LENGTHS[lane.track.kind])
         if place - self._noted >= NOTE_EVERY:
             self._noted = place
             self._count(entry)

@@ -14,13 +14,14 @@ import pytest
 
 from egress.model import checking, registry
 from egress.model.errors import DestinationError
-from egress.model.media import SECOND
+from egress.model.media import SECOND, Packet
+from egress.model.passing import Passed
 from egress.sinks.base import Mark, Sink, SinkContext, SinkState, SinkThread
-from tests.contract.programme import LENGTH, Programme, programme
+from tests.contract.programme import LENGTH, Programme, programme, tracks
 
 FFMPEG = shutil.which("ffmpeg") or ""
 SINKS = registry.names("sinks")
-FILES = ("mp4", "hls", "audio", "thumbnails", "waveform", "webm")
+FILES = ("mp4", "hls", "audio", "thumbnails", "waveform", "webm", "tracks")
 """Sinks that write files; the others write to a server, here one that refuses."""
 
 NEEDS = {"audio": "audio", "waveform": "audio", "webm": "video", "thumbnails": "video"}
@@ -33,6 +34,7 @@ NAMES = {
     "thumbnails": "thumbnails/",
     "waveform": "a.json",
     "webm": "a.webm",
+    "tracks": "tracks/",
 }
 
 SILENT = "srt://127.0.0.1:9?streamid=contract-stream-0123&passphrase=contract-passphrase"
@@ -80,6 +82,19 @@ def _plain(kind: str, to: str) -> str:
     return NAMES.get(kind, to)
 
 
+def _items(sink: Sink, made: Programme) -> tuple[Packet | Passed, ...]:
+    """What a sink is fed: packets of the programme, or the same as tracks somebody sent."""
+    return tracks(made) if sink.passes else _taken(sink, made).packets
+
+
+def _feed(sink: Sink, *items: Packet | Passed) -> None:
+    for item in items:
+        if isinstance(item, Passed):
+            sink.pass_on(item)
+        else:
+            sink.write(item)
+
+
 def _taken(sink: Sink, made: Programme) -> Programme:
     """What of a programme a sink is given."""
     streams = tuple(info for info in made.streams if sink.takes(info))
@@ -98,7 +113,8 @@ def test_a_sink_takes_a_programme_and_says_what_it_made(
 ) -> None:
     events: list[dict[str, Any]] = []
     sink = make(kind, targets[kind], tmp_path / "spool", events)
-    made = _taken(sink, programme(streams, tune=tune))
+    whole = programme(streams, tune=tune)
+    made = _taken(sink, whole)
     json.dumps(sink.status())
     if NEEDS.get(kind, streams[0]) not in streams:
         with pytest.raises(DestinationError, match="programme without"):
@@ -106,10 +122,10 @@ def test_a_sink_takes_a_programme_and_says_what_it_made(
         assert tuple(sink.abort()) == ()
         return
     sink.open(made.streams)
-    for n, packet in enumerate(made.packets):
-        if n == 20:
-            sink.mark(Mark(SECOND // 2, "join", 'Ada\r\n"x"'))
-        sink.write(packet)
+    items = _items(sink, whole)
+    _feed(sink, *items[:20])
+    sink.mark(Mark(SECOND // 2, "join", 'Ada\r\n"x"'))
+    _feed(sink, *items[20:])
     json.dumps(sink.status())
     if kind not in FILES:
         with pytest.raises(DestinationError):
@@ -130,10 +146,9 @@ def test_a_sink_takes_a_programme_and_says_what_it_made(
 @pytest.mark.parametrize("kind", FILES)
 def test_files_take_opus_too(kind: str, targets: dict[str, str], tmp_path: Path) -> None:
     sink = make(kind, targets[kind], tmp_path / "spool", [])
-    made = _taken(sink, programme(codec="opus"))
-    sink.open(made.streams)
-    for packet in made.packets:
-        sink.write(packet)
+    made = programme(codec="opus")
+    sink.open(_taken(sink, made).streams)
+    _feed(sink, *_items(sink, made))
     assert [abs(artifact.duration - LENGTH) < SECOND // 10 for artifact in sink.deliver(sink.close())] == [True]
 
 
@@ -142,10 +157,8 @@ def test_an_aborted_sink_leaves_what_is_on_disk_and_can_be_recovered(
     kind: str, targets: dict[str, str], tmp_path: Path
 ) -> None:
     sink = make(kind, targets[kind], tmp_path / "spool", [])
-    made = _taken(sink, programme())
-    sink.open(made.streams)
-    for packet in made.packets:
-        sink.write(packet)
+    sink.open(_taken(sink, programme()).streams)
+    _feed(sink, *_items(sink, programme()))
     sink.abort()
     artifacts = registry.load("sinks", kind).recover(tmp_path / "spool" / f"0-{kind}", targets[kind])
     if kind in FILES:
@@ -164,11 +177,9 @@ def test_recovering_a_folder_with_nothing_in_it_makes_nothing(
 def test_a_place_that_cannot_be_written_is_the_destinations_fault(kind: str, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("not a folder")
     sink = make(kind, str(tmp_path / "plain" / NAMES[kind]), tmp_path / "spool", [])
-    made = _taken(sink, programme())
     with pytest.raises(DestinationError) as caught:
-        sink.open(made.streams)
-        for packet in made.packets:
-            sink.write(packet)
+        sink.open(_taken(sink, programme()).streams)
+        _feed(sink, *_items(sink, programme()))
         sink.deliver(sink.close())
     assert "plain" in caught.value.message
     sink.abort()
@@ -180,8 +191,8 @@ def test_a_sink_on_its_thread_never_makes_the_programme_wait_and_ends(
 ) -> None:
     made = programme()
     thread = SinkThread(kind, make(kind, targets[kind], tmp_path / "spool", []), made.streams)
-    for packet in made.packets:
-        assert thread.offer(packet)
+    for item in (*made.packets, *tracks(made)):
+        assert thread.offer(item)
     thread.finish()
     assert thread.join(30), "a sink ends by itself"
     assert thread.refused == 0

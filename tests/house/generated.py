@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from egress import pipelines
-from egress.model import manifest, settings
+from egress.model import manifest, settings, trackfiles
 from egress.model.control import COMMANDS, Command
 from egress.model.look import LAYOUTS, OVERLAYS, LayoutDoc, OverlayDoc, Palette
 from egress.model.places import PLACEHOLDERS
@@ -187,6 +187,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
 WHOLE: dict[str, Callable[[], str]] = {
     "pipelines/schema.json": schema_text,
     f"egress/model/{manifest.SCHEMA_FILE}": manifest.schema_text,
+    f"egress/model/{trackfiles.SCHEMA_FILE}": trackfiles.schema_text,
 }
 """Files that are made whole."""
 
