@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 from egress.web.app import create_app
@@ -11,6 +12,13 @@ from egress.web.server import WebServer
 from tests.broadcast import Broadcast
 from tests.hls_checker import examine
 from tests.hls_live_rules import check_live
+
+
+def ffmpeg_plays(url: str) -> None:
+    """Have ffmpeg decode three seconds of picture and sound, and complain of nothing."""
+    command = ["ffmpeg", "-v", "warning", "-xerror", "-i", url, "-t", "3", "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_keeps_the_rules_live_and_afterwards(tmp_path: Path) -> None:
@@ -34,6 +42,7 @@ async def test_keeps_the_rules_live_and_afterwards(tmp_path: Path) -> None:
             async with asyncio.timeout(60):
                 await ready.wait()
             live = await asyncio.to_thread(check_live, url)
+            await asyncio.to_thread(ffmpeg_plays, url)
         finally:
             await asyncio.to_thread(broadcast.stop)
         assert live.tried >= {"B6.2.5b", "B6.2.5s", "B6.2.6", "A10.1"}
