@@ -183,7 +183,7 @@ class _Join:
     def _note(self, piece: Piece, began: Nanos) -> None:
         """Take the piece's marks over to where they are in the whole."""
         if began:
-            self._marks.marks.append(Mark(began, "gap", _WENT_ON))
+            self._marks.marks.append(Mark(began, "mark", _WENT_ON))
         log = MarkLog.load(piece.marks)
         cuts = pauses(log.marks)
         for mark in log.marks:
