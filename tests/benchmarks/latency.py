@@ -48,15 +48,15 @@ _LOOK = """() => {
 }"""
 
 
-async def look(tab: Tab, zero: float) -> float | None:
+async def look(tab: Tab) -> float | None:
     """How long ago what is on the screen was captured, in seconds; None when the counter cannot be read."""
     at, text = await tab.page.evaluate(_LOOK)
     picture = np.frombuffer(base64.b64decode(text), np.uint8).reshape(360, 640)
     reading = barcode.read(picture)
     if reading is None:
         return None
-    # The counter begins anew with every loop, so a delay is known up to whole loops.
-    shown = at / 1000 - time.time() + time.monotonic() - zero
+    # The counter counts from the monotonic clock's zero and begins anew with every loop of ten seconds.
+    shown = at / 1000 - time.time() + time.monotonic()
     return (shown - reading.counter / _FPS) % LOOP_SECONDS
 
 
@@ -84,7 +84,7 @@ async def measure(seconds: float, pipeline: str) -> int:
                 asked = asked[asked.index(True) :] if True in asked else asked
                 until = time.monotonic() + seconds
                 while time.monotonic() < until:
-                    delay = await look(tab, cast.zero / 1e9)
+                    delay = await look(tab)
                     if delay is None:
                         blind += 1
                     else:
