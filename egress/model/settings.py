@@ -269,6 +269,24 @@ class Settings:
         default=None,
         metadata=_setting("Secret that belongs to `gs_access_key`.", _secret, default="none", secret=True),
     )
+    azure_account_key: Secret | None = field(
+        default=None,
+        metadata=_setting(
+            "Key of the storage account that `azure://` targets name.", _secret, default="none", secret=True
+        ),
+    )
+    azure_sas_token: Secret | None = field(
+        default=None,
+        metadata=_setting("SAS token to use instead of `azure_account_key`.", _secret, default="none", secret=True),
+    )
+    azure_endpoint: str | None = field(
+        default=None,
+        metadata=_setting(
+            "Address of the blob service, where it is another than Azure's public one.",
+            _address,
+            default="`https://ACCOUNT.blob.core.windows.net`",
+        ),
+    )
     ffmpeg: str = field(
         default="ffmpeg",
         metadata=_setting(
@@ -306,9 +324,15 @@ class Settings:
             "secret_key": self.gs_secret_key.reveal() if self.gs_secret_key else None,
             "part_mib": str(self.s3_part_mib),
         }
+        azure = {
+            "account_key": self.azure_account_key.reveal() if self.azure_account_key else None,
+            "sas_token": self.azure_sas_token.reveal() if self.azure_sas_token else None,
+            "endpoint": self.azure_endpoint,
+            "part_mib": str(self.s3_part_mib),
+        }
         return {
             scheme: {name: value for name, value in options.items() if value}
-            for scheme, options in (("s3", s3), ("gs", gs))
+            for scheme, options in (("s3", s3), ("gs", gs), ("azure", azure))
         }
 
     @classmethod

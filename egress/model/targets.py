@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from egress.model import registry
 from egress.model.audio_files import ENDINGS
+from egress.model.azure_address import azure_problems
 from egress.model.errors import RequestError
 from egress.model.outputs import FileDoc, HlsDoc, RtmpDoc, SinkDoc, SrtDoc
 from egress.model.pipeline import Pipeline
@@ -67,6 +68,8 @@ def _storage_problems(to: str, path: str) -> tuple[Problem, ...]:
     found = template_problems(to, path)
     if scheme in ("s3", "gs"):
         return found + s3_problems(to, path)
+    if scheme == "azure":
+        return found + azure_problems(to, path)
     return found if scheme != "file" else found + path_problems(file_part(to), path)
 
 

@@ -24,11 +24,16 @@ class Stored:
 
 
 class StoreError(DestinationError):
-    """A store did not do as asked; `passing`: it may when asked again."""
+    """A store did not do as asked, in its words `code`; `passing`: it may when asked again."""
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, code: str = "", *, passing: bool = False) -> None:
         super().__init__(message)
+        self.code = code
         self.passing = passing
+
+
+class TakenError(DestinationError):
+    """Something is at the address already that is not ours to replace."""
 
 
 class Shelf(ABC):

@@ -9,13 +9,13 @@ from typing import Any
 
 from egress.model.errors import DestinationError, RequestError
 from egress.model.s3_address import S3Address
-from egress.storage.base import Shelf, Storage, Stored
+from egress.storage.base import Shelf, Storage, Stored, TakenError
+from egress.storage.follow import Follower
 from egress.storage.s3_client import S3Client, looked
 from egress.storage.s3_errors import S3Error
-from egress.storage.s3_follow import Follower
 from egress.storage.s3_shelf import S3Shelf
 from egress.storage.s3_state import UploadState
-from egress.storage.s3_upload import S3Upload, TakenError
+from egress.storage.s3_upload import S3Upload
 
 _PROBE_NAME = ".egress-probe"
 _PROBE = b"Egress asks whether it may write here."

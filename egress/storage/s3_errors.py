@@ -56,8 +56,7 @@ class S3Error(StoreError):
     """A store did not do as asked. `field` is the setting to mend, or "to"."""
 
     def __init__(self, message: str, code: str, *, field: str = "to", passing: bool = False) -> None:
-        super().__init__(message, passing=passing)
-        self.code = code
+        super().__init__(message, code, passing=passing)
         self.field = field
 
     @property

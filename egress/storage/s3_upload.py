@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from egress.model.errors import DestinationError
 from egress.model.s3_address import S3Address
-from egress.storage.base import HASHED, Stored
+from egress.storage.base import HASHED, Stored, StoreError, TakenError
 from egress.storage.s3_client import Head, S3Client, looked
 from egress.storage.s3_errors import S3Error
 from egress.storage.s3_state import SentPart, UploadState
@@ -41,10 +41,6 @@ _TYPES: Mapping[str, str] = {".mp4": "video/mp4", ".m4v": "video/mp4", ".m4a": "
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class TakenError(DestinationError):
-    """Something is at the address already that is not ours to replace."""
 
 
 class S3Upload:
@@ -89,13 +85,13 @@ class S3Upload:
         self._send(number, size)
         return True
 
-    def note(self, error: S3Error) -> None:
+    def note(self, error: StoreError) -> None:
         """Count a failure, see to fresh credentials where those may help, and say it once."""
         self.failures += 1
         if error.message != self.problem:
             _log.warning("%s; it is tried again", error.message)
         self.problem = error.message
-        if error.stale:
+        if isinstance(error, S3Error) and error.stale:
             self._client.renew()
 
     def finish(self, *, replacing: bool) -> Stored:

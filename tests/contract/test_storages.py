@@ -11,10 +11,12 @@ import pytest
 from egress.model import registry
 from egress.model.errors import DestinationError
 from egress.storage.base import Storage
+from tests.azure_server import ACCOUNT
 from tests.s3_server import BUCKET, S3Server
 
 ADDRESSES: dict[str, Callable[[Path], str]] = {
     "file": lambda folder: str(folder / "kept" / "deep" / "a.mp4"),
+    "azure": lambda folder: f"azure://{ACCOUNT}/{BUCKET}/kept/{folder.name}/a.mp4",
     "gs": lambda folder: f"gs://{BUCKET}/kept-gs/{folder.name}/a.mp4",
     "s3": lambda folder: f"s3://{BUCKET}/kept/{folder.name}/a.mp4",
 }
@@ -22,6 +24,7 @@ ADDRESSES: dict[str, Callable[[Path], str]] = {
 
 NOWHERE: dict[str, Callable[[Path], str]] = {
     "file": lambda folder: str(folder / "plain" / "a.mp4"),
+    "azure": lambda folder: f"azure://{ACCOUNT}/there-is-no-such/a.mp4",
     "gs": lambda folder: "gs://there-is-no-such-bucket/a.mp4",
     "s3": lambda folder: "s3://there-is-no-such-bucket/a.mp4",
 }
@@ -29,10 +32,11 @@ NOWHERE: dict[str, Callable[[Path], str]] = {
 
 OPTIONS: dict[str, Callable[[S3Server], dict[str, str]]] = {
     "file": lambda server: {},
+    "azure": lambda server: {},
     "gs": lambda server: server.options,
     "s3": lambda server: server.options,
 }
-"""What each storage has to be told."""
+"""What each storage has to be told; of Azure its own server knows."""
 
 
 @pytest.fixture
@@ -54,8 +58,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def storage(name: str, server: S3Server) -> Storage:
-    made: Storage = registry.load("storages", name)(OPTIONS[name](server))
+def storage(name: str, server: S3Server, request: pytest.FixtureRequest) -> Storage:
+    options = request.getfixturevalue("azure").options if name == "azure" else OPTIONS[name](server)
+    made: Storage = registry.load("storages", name)(options)
     return made
 
 

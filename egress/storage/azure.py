@@ -1,0 +1,121 @@
+"""Blobs of Azure: staged while a file is made, there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from egress.model.azure_address import AzureAddress
+from egress.model.errors import DestinationError, RequestError
+from egress.storage.azure_client import AzureClient, AzureError
+from egress.storage.azure_upload import AzureUpload
+from egress.storage.base import Shelf, Storage, Stored, TakenError
+from egress.storage.follow import Follower
+from egress.storage.s3_state import UploadState
+
+_PROBE_NAME = ".egress-probe"
+_PROBE = b"Egress asks whether it may write here."
+
+
+class AzureStorage(Storage):
+    """Addresses are `azure://account/container/name`. What is known of an upload lies beside its file."""
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._upload: AzureUpload | None = None
+        self._follower: Follower | None = None
+
+    def preflight(self, to: str, *, replacing: bool) -> None:
+        """Write a few bytes beside the blob, or into the folder, and remove them; look whether something is there."""
+        address = AzureAddress.parse(to)
+        try:
+            client = AzureClient(address, self.options, brisk=True)
+            client.put(address.name + _PROBE_NAME, _PROBE, kind="text/plain", cache="no-store")
+            client.remove(address.name + _PROBE_NAME)
+            taken = not replacing and _taken(client, to)
+        except AzureError as error:
+            raise RequestError(error.message, ((error.field, error.message),)) from None
+        if taken:
+            problem = f"{address} exists; remove it, use {{started}} in the name, or --overwrite"
+            raise RequestError(problem, (("to", problem),))
+
+    def shelf(self, to: str) -> Shelf:
+        """A folder of blobs."""
+        return AzureShelf(to, self.options)
+
+    def follow(self, source: Path, to: str) -> None:
+        """Stage every block of a growing file as soon as it is there."""
+        self._upload = AzureUpload(source, to, self.options)
+        self._follower = Follower(self._upload, source)
+
+    def leave(self) -> None:
+        """Stop after the block under way; a store that is slow with that one is not waited for."""
+        if self._follower is not None:
+            self._follower.stop()
+            self._follower.join(1.0)
+
+    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
+        """Stage what of `source` is not there yet, make the blob and compare it; raises DestinationError."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+            follower.join()
+        try:
+            if not beside or UploadState.of(source).to != beside:
+                upload = self._upload = self._upload or AzureUpload(source, to, self.options)
+                upload.moved = moved or upload.moved
+                try:
+                    return upload.finish(replacing=not beside)
+                except TakenError:
+                    if not beside:
+                        raise
+            self._upload = AzureUpload(source, beside, self.options, moved=moved)
+            return self._upload.finish(replacing=True)
+        except OSError as error:
+            raise DestinationError(f"{to}: {source} cannot be read: {error.strerror or error}") from error
+
+    def taken(self, to: str) -> bool:
+        """Whether there is a blob, or one whose name goes on after a `to` that ends with a slash."""
+        return _taken(AzureClient(AzureAddress.parse(to), self.options), to)
+
+    def delivered(self, source: Path, to: str) -> Stored | None:
+        """What the state beside a file that has gone says."""
+        return UploadState.of(source).stored
+
+    def status(self) -> Mapping[str, Any]:
+        """Bytes the store has confirmed, attempts that failed, and what is wrong now."""
+        if self._upload is None:
+            return {}
+        return {
+            "uploaded": self._upload.uploaded,
+            "upload_failures": self._upload.failures,
+            "upload_problem": self._upload.problem,
+        }
+
+
+class AzureShelf(Shelf):
+    """Blobs whose names begin with that of the folder."""
+
+    def __init__(self, to: str, options: Mapping[str, str]) -> None:
+        address = AzureAddress.parse(to.rstrip("/") + "/")
+        self._prefix = address.name
+        self._client = AzureClient(address, options)
+
+    def put(self, name: str, data: bytes, *, kind: str, cache: str) -> None:
+        """Make the blob; raises AzureError."""
+        self._client.put(self._prefix + name, data, kind=kind, cache=cache)
+
+    def remove(self, name: str) -> None:
+        """Take the blob away; raises AzureError."""
+        self._client.remove(self._prefix + name)
+
+    def sizes(self) -> Mapping[str, int]:
+        """Every blob below the folder; raises AzureError."""
+        return {name.removeprefix(self._prefix): size for name, size in self._client.sizes(self._prefix).items()}
+
+
+def _taken(client: AzureClient, to: str) -> bool:
+    if to.endswith("/"):
+        return bool(client.sizes(client.address.name, limit=1))
+    return client.head() is not None
