@@ -202,6 +202,32 @@ def test_an_upload_the_store_has_cleaned_away_begins_anew(server, source, to, ke
     assert server.read(key) == data
 
 
+def test_nobody_waits_to_forsake_an_upload_in_a_store_that_is_away(server, source, to, key):
+    source.write_bytes(noise(3 * PART))
+    assert S3Upload(source, to, server.options).send_next()
+    assert key in server.uploads()
+    source.unlink()
+    S3Storage({**server.options, "endpoint": "http://127.0.0.1:9"}).forsake(source, to)
+    assert key in server.uploads()
+
+
+def test_a_forsaken_upload_leaves_nothing_in_a_store_that_answers(server, source, to, key):
+    source.write_bytes(noise(3 * PART))
+    assert S3Upload(source, to, server.options).send_next()
+    S3Storage(server.options).forsake(source, to)
+    assert key not in server.uploads()
+
+
+def test_a_folder_is_taken_when_anything_lies_in_it(server, to):
+    folder = to.rpartition("/")[0] + "/"
+    assert not S3Storage(server.options).taken(folder)
+    S3Storage(server.options).preflight(folder, replacing=False)
+    server.client().put_object(Bucket=BUCKET, Key=folder.removeprefix(f"s3://{BUCKET}/") + "b", Body=b"theirs")
+    assert S3Storage(server.options).taken(folder)
+    with pytest.raises(RequestError, match="exists"):
+        S3Storage(server.options).preflight(folder, replacing=False)
+
+
 def test_an_upload_whose_id_died_with_its_process_is_taken_back(server, source, to, key):
     source.write_bytes(noise(PART))
     UploadState.of(source).begin(to, PART)

@@ -21,7 +21,7 @@ from egress.model.pipeline import Pipeline
 from egress.storage.spool import JobFolder
 from tests.janus_proxy import TcpProxy
 from tests.recording import recording
-from tests.s3_server import BUCKET, S3Server
+from tests.s3_server import BUCKET, REGION, S3Server
 from tests.world import World
 
 PIPELINE = f"""
@@ -98,6 +98,39 @@ async def test_a_recording_goes_up_while_it_is_made_and_secrets_stay_home(tmp_pa
     assert manifest_in(server)["artifacts"] == [row]
     assert server.uploads() == [] and not any(job.spool.iterdir())
     assert server.secret_key not in json.dumps(job.events)
+
+
+LIVE = f"""
+name: live-to-s3
+video: {{size: 640x360, preset: ultrafast}}
+sinks:
+  - kind: hls
+    segment: 2s
+    to: s3://{BUCKET}/{{job}}/live
+  - kind: mp4
+    to: s3://not-there-any-more/{{job}}.mp4
+    backup: kept/{{job}}.mp4
+"""
+
+
+async def test_a_stream_is_live_in_the_store_and_a_file_its_bucket_refuses_is_kept(tmp_path, server):
+    client = server.client()
+    client.create_bucket(Bucket="not-there-any-more", CreateBucketConfiguration={"LocationConstraint": REGION})
+    async with recording(tmp_path, pipeline=LIVE) as job, World.everyone(2, 60).perform(job.whip):
+        client.delete_bucket(Bucket="not-there-any-more")
+        await job.until(uploaded(200_000))
+        assert await job.stop() == 0
+    names = server.objects()
+    live, file = job.ending["artifacts"]
+    (index,) = [name for name in names if name.endswith("live/index.m3u8")]
+    assert live["location"] == f"s3://{BUCKET}/{index}"
+    assert index.replace("index", "manifest").replace(".m3u8", ".json") in names
+    text = server.read(index.replace("index", "video")).decode()
+    assert "#EXT-X-ENDLIST" in text and "#EXT-X-PART:" not in text
+    assert file["backup"] is True and "no bucket" in file["primary_error"]
+    assert abs(seconds_of(Path(file["location"])) - file["duration"]) < 0.1
+    assert any(event.get("type") == "warning" and "backup" in event["message"] for event in job.events)
+    assert not any(job.spool.iterdir())
 
 
 async def test_a_worker_killed_while_it_records_loses_no_more_than_on_a_disk(tmp_path, server):
