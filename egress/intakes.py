@@ -109,6 +109,8 @@ class Intakes:
             _add(totals, sound.stats())
         for reader in self._readers.values():
             _add(totals, reader.stats())
+        if self._passage is not None:
+            _add(totals, self._passage.stats())
         return totals
 
     def _take_in(self, track: Track, peer: Peer, *, made: bool, passed: bool) -> None:

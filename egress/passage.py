@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from egress.model.clock import SessionClock
 from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos
 from egress.model.passing import Anchor, Passed, PassedItem, TrackFrame, TrackHushed, TrackLeft, TrackTaken
 from egress.model.room import Peer, Track
+
+log = logging.getLogger(__name__)
 
 EVERY = 0.25
 """Seconds between hand-overs: to wake another thread for every frame would cost more than to write it."""
@@ -62,11 +65,18 @@ class Passage:
     def begin(self, track: Track, peer: Peer, source: MediaSource, timeline: TrackTimeline) -> None:
         """Pass on a track from now on, beginning at a keyframe; `pass_on` is to be called for each of its frames."""
         self._ways[track.id] = _Way(source, timeline, track.kind == "video")
-        now = self._clock.now()
-        self._tell(TrackTaken(track, peer, now), *([TrackHushed(track.id, True, now)] if track.muted else ()))
+        now, loop = self._clock.now(), asyncio.get_running_loop()
+
+        def refresh() -> None:
+            try:
+                loop.call_soon_threadsafe(source.request_keyframe)
+            except RuntimeError:
+                log.debug("the loop has ended before the sinks of its tracks")
+
+        self._tell(TrackTaken(track, peer, now, refresh), *([TrackHushed(track.id, True, now)] if track.muted else ()))
         source.request_keyframe()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY, self._beat)
+            self._timer = loop.call_later(EVERY, self._beat)
 
     def pass_on(self, track: str, frame: EncodedFrame) -> None:
         """One frame that the track's timeline has observed; of a track that has left it is ignored."""
@@ -81,7 +91,7 @@ class Passage:
         self._frames += 1
         self._bytes += len(frame.data)
         if self._bytes > MOST_BYTES:
-            self._flush(self._clock.now())
+            self._flush(None)
 
     def mute(self, track: str, muted: bool) -> None:
         """A track was muted, or is heard or seen again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from egress.model.media import EncodedFrame, Nanos
@@ -11,11 +11,15 @@ from egress.model.room import Peer, Track
 
 @dataclass(frozen=True, slots=True)
 class TrackTaken:
-    """From now on a track is passed on; `at` is session time, here and below."""
+    """From now on a track is passed on; `at` is session time, here and below.
+
+    `refresh` asks its sender for a keyframe: from any thread, as often as one likes.
+    """
 
     track: Track
     peer: Peer
     at: Nanos
+    refresh: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

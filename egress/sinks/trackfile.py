@@ -203,7 +203,7 @@ def repair(path: Path, whole: Path) -> Nanos:
                 length = max(length, int(end * SECOND))
                 packet.stream = streams[packet.stream.index]
                 written.mux(packet)
-    except av.error.InvalidDataError:
+    except (av.error.InvalidDataError, av.error.EOFError):
         length = 0
     except (av.FFmpegError, OSError) as error:
         whole.unlink(missing_ok=True)

@@ -30,11 +30,12 @@ class Lane:
     """One track of a roll, and what it is like now.
 
     `generation` counts its beginnings: frames of one have one form and stand on one line of session time. `broken`
-    says that nothing can be decoded before the next keyframe; `missing` since when.
+    says that nothing can be decoded before the next keyframe, which `refresh` asks for; `missing` since when.
     """
 
     track: Track
     peer: Peer
+    refresh: Callable[[], None]
     muted: Nanos | None = None
     form: Form | None = None
     stream: int = -1
@@ -58,7 +59,8 @@ class Roll:
     """Writes the frames of its tracks to one file after the other; raises DestinationError.
 
     Another file begins when a track is published anew, when its sender begins anew (SSRC, codec, parameter sets), when
-    it comes to a file that was begun without it, and after a pause. What else is in the file goes on in the next.
+    it comes to a file that was begun without it, and after a pause. What else is in the file goes on in the next: sound
+    at once, and a picture at its next keyframe, until when it stays in the file it is in.
     """
 
     def __init__(self, create: Callable[[Sequence[Lane], Nanos], tuple[TrackFile, Entry]], ledger: Ledger) -> None:
@@ -73,12 +75,16 @@ class Roll:
         self._inside: dict[str, int | None] = {}
         """Generations by track in the file; None while a track that has its place there is silent."""
         self._waiting: list[tuple[Lane, EncodedFrame, Nanos]] = []
+        """What is to be in the next file."""
+        self._halted: Nanos | None = None
         self._noted: Nanos = 0
 
     def leave(self, track: str) -> None:
         """Nothing follows of a track; with the last one the file ends."""
         if len(self.lanes) == 1:
             self.cut()
+        elif self._entry is not None:
+            self._count(self._entry)
         del self.lanes[track]
         self._open_if_ready()
 
@@ -94,18 +100,22 @@ class Roll:
         """One frame of one of the tracks."""
         lane, frame = self.lanes[one.track], one.frame
         at = one.at - LOOKAHEAD if frame.codec is Codec.OPUS else one.at
+        if self._halted is not None and one.at < self._halted:
+            self.skip(one.track)
+            return
         if not self._fits(lane, frame, at, one.epoch):
             return
         lane.latest = at
-        if self._file is not None and self._inside.get(one.track, -1) is None:
+        if self._file is not None and self._inside.get(one.track, lane.generation) is None:
             self._inside[one.track] = lane.generation
-        if self._file is not None and self._inside.get(one.track) != lane.generation:
-            self.cut()
-        if self._file is None:
-            self._waiting.append((lane, frame, at))
-            self._open_if_ready()
-        else:
+        inside = self._file is not None and self._inside.get(one.track) == lane.generation
+        if inside and not (lane.picture and frame.key and self._waiting):
             self._write(lane, frame, at)
+            return
+        if lane.picture:
+            self._end()
+        self._waiting.append((lane, frame, at))
+        self._open_if_ready()
 
     def anchor(self, anchor: Anchor) -> None:
         """Where an RTP count of a track stands."""
@@ -122,19 +132,30 @@ class Roll:
         lane.paused += 1
         lane.broken = lane.picture
 
+    def halt(self, at: Nanos) -> None:
+        """A pause began at a session time: end the file; nothing from before it follows."""
+        if self._halted != at:
+            self._halted = at
+            self.cut()
+
     def cut(self) -> None:
-        """End the file, if there is one; what follows begins another."""
+        """End the file, if there is one, and write what waits; what follows begins another."""
         if self._waiting:
             self._open()
+        self._end()
+        for lane in self.lanes.values():
+            lane.broken = lane.picture
+
+    def _end(self) -> None:
         file, entry = self._file, self._entry
         self._file = self._entry = None
         self._inside = {}
         if file is None or entry is None:
             return
-        entry.end = entry.start + entry.latest
         self._count(entry)
         try:
             file.close()
+            entry.end = entry.start + entry.latest
         finally:
             self._ledger.note(entry)
 
@@ -150,6 +171,7 @@ class Roll:
         lane.broken = lane.picture and (lane.broken or frame.gap or anew)
         if lane.broken and not frame.key:
             lane.undecodable += 1
+            lane.refresh()
             return False
         if anew or (lane.picture and frame.key):
             try:
@@ -176,14 +198,21 @@ class Roll:
         if not self._waiting:
             return
         there = {lane.track.id for lane, _, _ in self._waiting}
-        awaited = {track for track, lane in self.lanes.items() if lane.muted is None}
+        awaited = {track: lane for track, lane in self.lanes.items() if lane.muted is None and track not in there}
+        for track, lane in awaited.items():
+            if self._inside.get(track) is not None and lane.picture:
+                lane.refresh()
         times = [at for _, _, at in self._waiting]
-        if awaited <= there or max(times) - min(times) > PATIENCE:
+        if not awaited or max(times) - min(times) > PATIENCE:
             self._open()
 
     def _open(self) -> None:
         """Begin a file with what waits, and a place for sound that is still silent."""
         waiting, self._waiting = self._waiting, []
+        if self._file is not None:
+            self._end()
+            for lane in self.lanes.values():
+                lane.broken = lane.picture
         lanes = {lane.track.id: lane for lane, _, _ in waiting}
         for track, lane in self.lanes.items():
             if track not in lanes and not lane.picture:

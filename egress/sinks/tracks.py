@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import SinkDoc, TracksDoc
 from egress.model.passing import Anchor, Passed, TrackFrame, TrackHushed, TrackLeft, TrackTaken
 from egress.model.places import safe
-from egress.model.room import Peer, Track, TrackSource
+from egress.model.room import Peer, TrackSource
 from egress.model.trackfiles import TRACKS_FILE, TrackFiles
 from egress.sinks.base import PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
@@ -22,9 +23,11 @@ from egress.sinks.trackfile import Form, TrackFile, repair, suffix
 from egress.sinks.trackledger import Entry, Held, Ledger
 from egress.sinks.trackroll import Lane, Roll
 
+_log = logging.getLogger(__name__)
+
 KIND = "tracks"
 _FOLDER, _JOURNAL = "tracks", "tracks.jsonl"
-_WHOLE = "whole.part"
+_WHOLE, _MADE = "whole.part", "made.json"
 _TOGETHER = (TrackSource.CAMERA, TrackSource.MIC)
 
 
@@ -82,15 +85,16 @@ class TracksSink(Sink):
                 case TrackFrame():
                     if (roll := self._on.get(item.track)) is None:
                         continue
-                    if self._pauses and self._paused(item.at):
-                        roll.skip(item.track)
-                    else:
+                    if (pause := self._pause(item.at)) is None:
                         roll.take(item)
+                    else:
+                        roll.halt(pause)
+                        roll.skip(item.track)
                 case Anchor():
                     if (roll := self._on.get(item.track)) is not None:
                         roll.anchor(item)
                 case TrackTaken():
-                    self._begin(item.track, item.peer)
+                    self._begin(item)
                 case TrackHushed():
                     if (roll := self._on.get(item.track)) is not None:
                         roll.hush(item.track, item.muted, item.at)
@@ -98,13 +102,14 @@ class TracksSink(Sink):
                     self._end(item.track)
 
     def mark(self, mark: Mark) -> None:
-        """A pause ends every file; other marks are not for single tracks."""
+        """A pause ends every file, once what was captured before it has come; other marks are not for tracks."""
         if mark.kind == PAUSE:
             self._pauses = [*self._pauses[-1:], (mark.at, None)]
-            for roll in self._rolls.values():
-                roll.cut()
         elif mark.kind == RESUME and self._pauses:
-            self._pauses[-1] = self._pauses[-1][0], mark.at
+            begin, _ = self._pauses[-1]
+            self._pauses[-1] = begin, mark.at
+            for roll in self._rolls.values():
+                roll.halt(begin)
 
     def close(self) -> Sequence[Artifact]:
         """End every file, and say what is in them; they still are in the spool."""
@@ -118,11 +123,16 @@ class TracksSink(Sink):
     def abort(self) -> Sequence[Artifact]:
         """End every file if the disk lets us; they stay in the spool, from where they can be recovered."""
         self._delivery.leave()
+        for roll in self._rolls.values():
+            try:
+                roll.cut()
+            except DestinationError as error:
+                _log.warning("%s", error.message)
         try:
-            self._cut()
-            return (_artifact(self._ledger.publish(self._folder), self._folder),)
+            made = self._ledger.publish(self._folder)
         except DestinationError:
             return ()
+        return (_artifact(made, self._folder),) if made.files else ()
 
     def status(self) -> Mapping[str, Any]:
         """Frames, bytes and files so far."""
@@ -157,11 +167,13 @@ class TracksSink(Sink):
                 ledger.note(entry)
             else:
                 path.replace(folder / entry.name)
-        if tracks.is_dir() and not (tracks / TRACKS_FILE).exists() and not delivery.delivered(tracks):
+        if not (folder / _MADE).is_file():
+            # Once files have begun to leave, what says what is in them is not made anew.
             ledger.publish(tracks)
         return (_delivered(delivery, tracks),)
 
-    def _begin(self, track: Track, peer: Peer) -> None:
+    def _begin(self, taken: TrackTaken) -> None:
+        track, peer = taken.track, taken.peer
         together = self._per == "participant" and track.source in _TOGETHER
         stem = self._stem(peer) if together else f"{self._stem(peer)}-{str(track.source).replace('_', '-')}"
         key = peer.id if together else track.id
@@ -172,7 +184,7 @@ class TracksSink(Sink):
             roll = self._rolls.get(key)
         if roll is None:
             roll = self._rolls[key] = Roll(lambda lanes, start: self._create(stem, lanes, start), self._ledger)
-        roll.lanes[track.id] = Lane(track, peer)
+        roll.lanes[track.id] = Lane(track, peer, taken.refresh)
         self._on[track.id] = roll
 
     def _end(self, track: str) -> None:
@@ -208,8 +220,12 @@ class TracksSink(Sink):
             self._stems[peer.id] = next(name for name in names if name not in taken)
         return self._stems[peer.id]
 
-    def _paused(self, at: Nanos) -> bool:
-        return any(begin <= at and (end is None or at < end) for begin, end in self._pauses)
+    def _pause(self, at: Nanos) -> Nanos | None:
+        """When the pause began that a session time lies in; None when in none."""
+        for begin, end in self._pauses:
+            if begin <= at and (end is None or at < end):
+                return begin
+        return None
 
     def _cut(self) -> None:
         for roll in self._rolls.values():
@@ -238,7 +254,7 @@ def _artifact(made: TrackFiles, folder: Path, delivered: Delivered | None = None
 
 def _delivered(delivery: Delivery, folder: Path) -> Artifact:
     """Move the folder; what it holds is read before, and noted for a process that dies on the way."""
-    kept = folder.parent / "made.json"
+    kept = folder.parent / _MADE
     if (folder / TRACKS_FILE).is_file():
         kept.write_bytes((folder / TRACKS_FILE).read_bytes())
     document = read_json(kept)

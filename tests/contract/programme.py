@@ -71,7 +71,7 @@ def tracks(made: Programme) -> tuple[Passed, ...]:
     items: list[PassedItem] = []
     for info in made.streams:
         source = TrackSource.CAMERA if info.kind == "video" else TrackSource.MIC
-        items.append(TrackTaken(Track(info.id, ada.id, info.kind, source), ada, 0))
+        items.append(TrackTaken(Track(info.id, ada.id, info.kind, source), ada, 0, _nothing))
     for packet in made.packets:
         info = next(info for info in made.streams if info.id == packet.stream)
         at = int(max(0, packet.dts) * info.time_base * SECOND)
@@ -82,6 +82,10 @@ def tracks(made: Programme) -> tuple[Passed, ...]:
         rtp = at * (90_000 if info.kind == "video" else RATE) // SECOND
         items.append(TrackFrame(info.id, EncodedFrame(codec, data, rtp, at, packet.key, stream=1), at))
     return tuple(Passed(tuple(items[at : at + 50])) for at in range(0, len(items), 50))
+
+
+def _nothing() -> None:
+    """No sender is there to be asked for a keyframe."""
 
 
 LENGTH = SECONDS * SECOND
