@@ -81,7 +81,9 @@ def describe(pipeline: Pipeline) -> str:
     """What a pipeline will make, in a few lines for people."""
     video, audio = pipeline.video, pipeline.audio
     lines = [f"{pipeline.name}: {pipeline.about}".rstrip(": ")]
-    if video is None:
+    if not pipeline.composed:
+        lines.append("  media     as it was sent: nothing is decoded, no picture and no sound is made")
+    elif video is None:
         lines.append("  picture   none")
     else:
         lines.append(
@@ -89,7 +91,8 @@ def describe(pipeline: Pipeline) -> str:
             f"({video.preset}), a keyframe every {duration_text(video.keyframe)}, layout {pipeline.layout.kind}"
         )
     channels = "stereo" if audio.channels == 2 else "mono"
-    lines.append(f"  sound     {audio.codec} {channels}, {audio.rate} Hz, {bitrate_text(audio.bitrate)} bit/s")
+    if pipeline.composed:
+        lines.append(f"  sound     {audio.codec} {channels}, {audio.rate} Hz, {bitrate_text(audio.bitrate)} bit/s")
     for what, words in (("roles", pipeline.select.roles), ("names", pipeline.select.names)):
         if words is not None:
             lines.append(f"  who       only the {what} {', '.join(words)}")

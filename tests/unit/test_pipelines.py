@@ -19,6 +19,7 @@ SHIPPED = (
     "portrait-social",
     "record-grid",
     "speaker-branded",
+    "tracks-only",
 )
 
 
@@ -87,6 +88,8 @@ def test_a_description_says_what_will_be_made_and_no_key(tmp_path: Path) -> None
     assert "rtmp://host/live/" in text
     assert "abcd" not in text
     assert "picture   none" in pipelines.describe(pipelines.load("audio-only"))
+    kept = pipelines.describe(pipelines.load("tracks-only"))
+    assert "as it was sent" in kept and "sound     " not in kept
 
 
 def test_the_pictures_of_a_pipeline_are_checked_with_it(tmp_path: Path) -> None:
