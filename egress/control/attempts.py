@@ -18,7 +18,7 @@ from egress.control.wishes import Wishes
 from egress.control.worker_run import WorkerRun
 from egress.disk import read_json
 from egress.model import control
-from egress.model.errors import RequestError
+from egress.model.errors import Fault, RequestError
 from egress.model.order import JobOrder
 from egress.storage.attempts import AttemptLog
 from egress.storage.event_log import FINAL, read_events
@@ -29,6 +29,9 @@ DELAYS = (0.0, 1.0, 2.0, 4.0)
 
 MOST_DEATHS, WITHIN = 5, 600.0
 """So many deaths within so many seconds, and what there is is recovered: the next worker would die as well."""
+
+_FREE_WITHIN = 10.0
+"""Seconds a killed worker may take to be gone."""
 
 Event = dict[str, Any]
 
@@ -222,15 +225,22 @@ class Attempts:
             return run, ""
         if not (self._folder / "job.json").is_file():
             return None, ""
-        folder = JobFolder(self._folder)
-        held = folder.holder()
-        worker = Process(*held) if held else None
-        if worker is not None and worker.alive:
-            # It holds the job, and does not answer.
-            worker.kill_session()
-            while worker.alive:
-                await asyncio.sleep(0.01)
+        await self._end_silent()
         return None, "it died while nobody looked"
+
+    async def _end_silent(self) -> None:
+        """Kill a worker that holds the job and does not answer; its lock is then free."""
+        folder, limit = JobFolder(self._folder), asyncio.get_running_loop().time() + _FREE_WITHIN
+        while True:
+            with folder.seized() as mine:
+                if mine:
+                    return
+            worker = Process(*held) if (held := folder.holder()) else None
+            if worker is not None:
+                worker.kill_session()
+            if asyncio.get_running_loop().time() > limit:
+                raise Fault(f"{self._folder} is held by a process that cannot be ended")
+            await asyncio.sleep(0.02)
 
     def _missed(self) -> list[Event]:
         """What a worker that is dead had noted; if that is the job's end, there is nothing more to do."""

@@ -155,7 +155,7 @@ class DetachedRun:
         """Why the worker ended without saying how its job went."""
         if self._killed is not None:
             return self._killed
-        return ended_by(status) if self._child is not None else "it died while nobody looked"
+        return ended_by(status) if self._child is not None else "it ended without a word"
 
     async def wait(self) -> int:
         """Wait for the worker's end; its exit status, 0 when it is not our child and so nobody can know."""

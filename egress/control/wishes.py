@@ -89,6 +89,12 @@ class Wishes:
                 return
 
     def _hold(self, command: Event) -> None:
+        if command["command"] == "remove-destination":
+            told = command.get("destination")
+            added = [held for held in self._held if held["command"] == "add-destination"]
+            if undone := [held for held in added if told in (held.get("name"), held.get("to"))]:
+                self._held = [held for held in self._held if held not in undone]
+                return
         gone = _REPLACES.get(command["command"], ())
         self._held = [held for held in self._held if held["command"] not in gone]
         self._held = [*self._held, command][-MOST:]

@@ -1,19 +1,21 @@
-"""A worker or its parent dies: nothing that was recorded more than a fragment ago is lost, and recovery finishes it."""
+"""A worker or its parent dies: what was recorded a fragment ago is kept, and the job goes on or is finished."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import av
-import pytest
+import psutil
 
 from egress.model.media import SECOND
-from tests.recording import UNHURRIED, recording
+from tests.recording import UNHURRIED, Recording, recording
 from tests.world import World
 
 FRAGMENT = 2.0
@@ -41,6 +43,19 @@ def boxes(path: Path) -> list[str]:
     return names
 
 
+def paces(path: Path) -> set[float]:
+    """The differences between times of successive pictures."""
+    with av.open(str(path)) as container:
+        times = sorted(packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None)
+    return {float(after - before) for before, after in pairwise(times)}
+
+
+def worker_in(spool: Path) -> psutil.Process:
+    """The worker that holds the only job in a spool."""
+    (lock,) = spool.glob("*/lock")
+    return psutil.Process(int(lock.read_text().split()[0]))
+
+
 async def recover(spool: Path) -> tuple[int, str]:
     """What `egress recover` says about a spool."""
     process = await asyncio.create_subprocess_exec(
@@ -50,24 +65,19 @@ async def recover(spool: Path) -> tuple[int, str]:
     return process.returncode or 0, said.decode()
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["worker and parent", "worker"])
-async def test_a_killed_recording_plays_at_once_and_is_made_whole(tmp_path, whole):
+async def test_a_recording_killed_with_its_parent_plays_at_once_and_is_made_whole(tmp_path):
     world = World.everyone(2, 30)
     async with recording(tmp_path) as job, world.perform(job.whip) as cast:
         await cast.until(9)
         worker = job.worker
-        if whole:
-            job.process.kill()
+        job.process.kill()
         worker.kill()
         killed = (time.monotonic_ns() - job.origin) / SECOND
-        if whole:
-            (unrepaired,) = job.spool.glob("*/*-mp4/*.mp4")
-            assert "mfra" not in boxes(unrepaired)
-            assert killed - length(unrepaired) <= FRAGMENT + 0.5
-            status, said = await recover(job.spool)
-            assert status == 0, said
-        else:
-            assert await job.ended() == 1
+        (unrepaired,) = job.spool.glob("*/*-mp4/*.mp4")
+        assert "mfra" not in boxes(unrepaired)
+        assert killed - length(unrepaired) <= FRAGMENT + 0.5
+        status, said = await recover(job.spool)
+        assert status == 0, said
         (mp4,) = job.out.glob("recordings/*.mp4")
         (playlist,) = job.out.rglob("video.m3u8")
         assert killed - length(mp4) <= FRAGMENT + 0.5
@@ -83,6 +93,68 @@ async def test_a_killed_recording_plays_at_once_and_is_made_whole(tmp_path, whol
             assert not report.violations(UNHURRIED), report.table()
 
 
+async def test_a_job_goes_on_by_itself_when_its_worker_is_killed_and_makes_one_file(tmp_path):
+    async with recording(tmp_path, "--control", pipeline="record-grid") as job:
+        async with World.everyone(2, 30).perform(job.whip) as cast:
+            await cast.until(2)
+            assert (await job.say(command="title", text="Still here"))["ok"]
+            await cast.until(8)
+            killed = time.monotonic_ns()
+            job.worker.kill()
+            ready = await job.until(lambda event: event["type"] == "ready" and event["attempt"] == 2)
+            assert (ready["origin"] - killed) / SECOND <= 5
+        second = World.everyone(2, 10).unsure(-30, 0)
+        async with second.perform(job.whip) as cast:
+            await cast.until(8)
+            assert await job.stop() == 0
+            (mp4,) = job.out.glob("recordings/*.mp4")
+            lost = (killed - job.origin) / SECOND - (join := job.ending["artifacts"][0]["joins"][0])
+            assert 0 <= lost <= FRAGMENT
+            # Seen from the second worker the file began before it, with what the first one had recorded.
+            began = {**ready, "origin": ready["origin"] - round(join * SECOND)}
+            report = await Recording(job.process, job.out, job.spool, [began]).judge(mp4, second, cast)
+            assert not report.violations(UNHURRIED), report.table()
+        assert boxes(mp4)[:2] == ["ftyp", "moov"] and "moof" not in boxes(mp4)
+        whole = (ready["origin"] - killed) / SECOND + lost + length(mp4)
+        assert abs(whole - job.ending["duration"]) < 0.3
+        assert paces(mp4) == {1 / 30}
+        assert not any(job.spool.iterdir())
+        manifest = json.loads(mp4.with_suffix(".manifest.json").read_text())
+        assert [(row["number"], row["why"]) for row in manifest["attempts"]] == [
+            (1, "signal SIGKILL"),
+            (2, "stopped by SIGINT"),
+        ]
+        (gap,) = manifest["gaps"]
+        assert gap["reason"] == "signal SIGKILL" and gap["to"] - gap["from"] <= 6
+        assert sorted(row["name"] for row in manifest["peers"]) == ["Ada", "Ada", "Grace", "Grace"]
+        assert (manifest["state"], "2 attempts" in manifest["reason"]) == ("finished", True)
+        answers = [event["command"] for event in job.events if event["type"] == "control"]
+        assert answers == ["title", "stop"], "what the second worker is told again nobody has to hear of"
+
+
+async def test_every_attempt_that_is_killed_leaves_its_media_and_recovery_joins_them(tmp_path):
+    async with recording(tmp_path, pipeline="record-grid") as job:
+        kills, starts = [], []
+        for attempt in (1, 2):
+            ready = await job.until(lambda event, n=attempt: event["type"] == "ready" and event["attempt"] == n)
+            starts.append(ready["origin"])
+            async with World.everyone(1, 20).perform(job.whip) as cast:
+                await cast.until(4)
+                if attempt == 2:
+                    job.process.kill()
+                worker = psutil.Process(job.worker.pid) if attempt == 1 else worker_in(job.spool)
+                worker.kill()
+                kills.append(time.monotonic_ns())
+        status, said = await recover(job.spool)
+        assert status == 0, said
+        (mp4,) = job.out.glob("recordings/*.mp4")
+        recorded = sum((kill - start) / SECOND for kill, start in zip(kills, starts, strict=True))
+        assert 0 <= recorded - length(mp4) <= 2 * (FRAGMENT + 0.5)
+        manifest = json.loads(mp4.with_suffix(".manifest.json").read_text())
+        assert (manifest["state"], len(manifest["attempts"]), len(manifest["gaps"])) == ("failed", 2, 1)
+        assert not any(job.spool.iterdir())
+
+
 async def test_recovery_leaves_a_job_that_is_still_running_alone(tmp_path):
     async with recording(tmp_path, pipeline="record-grid") as job:
         status, said = await recover(job.spool)
@@ -91,12 +163,14 @@ async def test_recovery_leaves_a_job_that_is_still_running_alone(tmp_path):
         await job.stop()
 
 
-async def test_a_worker_that_hangs_is_killed_and_its_recording_saved(tmp_path):
+async def test_a_worker_that_hangs_is_killed_and_another_one_goes_on(tmp_path):
     world = World.everyone(1, 60)
     async with recording(tmp_path, pipeline="record-grid") as job, world.perform(job.whip) as cast:
         await cast.until(5)
         os.kill(job.worker.pid, signal.SIGSTOP)
-        assert await job.ended(90) == 1
+        restart = await job.until_type("restart", 60)
+        assert "no sign of life" in restart["reason"]
+        await job.until(lambda event: event["type"] == "alive" and event["attempt"] == 2)
+        assert await job.stop() == 0
     (mp4,) = job.out.glob("recordings/*.mp4")
-    assert length(mp4) > 3
-    assert "no sign of life" in (job.events[-1].get("reason") or "")
+    assert length(mp4) > 4

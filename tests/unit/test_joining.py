@@ -1,7 +1,8 @@
-"""What several attempts of a job wrote becomes one ordinary file: in sync, evenly paced, and the same however it is made."""
+"""What several attempts wrote becomes one ordinary file: in sync, evenly paced, and the same however it is made."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -63,12 +64,12 @@ def test_two_attempts_that_died_and_one_that_ended_are_one_file_in_sync(
     times = shown(tmp_path / "out.mp4")
     assert 8 < len(times) / 30 < 11, "whole but for what had not reached the disk"
     assert times == sorted(set(times)) and times[0] == 0
-    gaps = {after - before for before, after in zip(times, times[1:], strict=False)}
+    gaps = {after - before for before, after in itertools.pairwise(times)}
     assert gaps == {Fraction(1, 30)} or b_frames
     assert max(gaps) <= Fraction(4, 30)
     assert max(abs(offset) for offset in offsets(tmp_path / "out.mp4")) < 30
     packets = heard(tmp_path / "out.mp4")
-    holes = [after[0] - before[0] - before[1] for before, after in zip(packets, packets[1:], strict=False)]
+    holes = [after[0] - before[0] - before[1] for before, after in itertools.pairwise(packets)]
     assert all(hole == 0 for hole in holes)
     assert abs(made.duration / SECOND - len(times) / 30) < 0.15
     assert len(made.details["joins"]) == 2  # type: ignore[arg-type]
