@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from egress.model.problems import Problem, did_you_mean, one_of, refuse
-from egress.model.secrets import Secret, signing
+from egress.model.secrets import Secret
+from egress.model.service_settings import ServiceSettings
+from egress.model.setting_values import (
+    LOG_LEVELS,
+    folder_value,
+    listen_value,
+    log_level_value,
+    milliseconds_value,
+    secret_value,
+    setting,
+    text_value,
+    token_value,
+    yes_or_no_value,
+)
 
 PREFIX = "EGRESS_"
 CONFIG_VARIABLE = "EGRESS_CONFIG"
 CONFIG_FILE = "egress.toml"
 """Read from the current folder when no other file is named."""
-
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def state_folder() -> Path:
@@ -27,274 +37,81 @@ def state_folder() -> Path:
     return (Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state") / "egress"
 
 
-def _folder(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise ValueError("must be a folder")
-    return Path(value).expanduser().absolute()
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("must be text of printable characters")
-    return value.strip()
-
-
-def _listen(value: Any) -> str:
-    text = _text(value)
-    _, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or not port.isascii() or int(port[:6]) > 65535:
-        raise ValueError("must be HOST:PORT, like 127.0.0.1:8080")
-    return text
-
-
-def _token(value: Any) -> Secret:
-    if not isinstance(value, str) or len(value) < 8 or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("must be 8 or more ASCII characters without spaces")
-    return Secret(value)
-
-
-def _secret(value: Any) -> Secret:
-    if not isinstance(value, str) or not value or len(value) > 1024 or not value.isprintable():
-        raise ValueError("must be text of printable characters")
-    return Secret(value)
-
-
-def _database(value: Any) -> Secret:
-    text = _text(value)
-    if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise ValueError("must be sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME")
-    return Secret(text)
-
-
-def _milliseconds(value: Any) -> int:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 20 <= value <= 5000:
-        raise ValueError("must be a whole number of milliseconds, 20 to 5000")
-    return value
-
-
-def _yes(value: Any) -> bool:
-    answers = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    answer = (
-        value if isinstance(value, bool) else answers.get(value.strip().lower()) if isinstance(value, str) else None
-    )
-    if answer is None:
-        raise ValueError("must be true or false")
-    return answer
-
-
-def _address(value: Any) -> str:
-    text = _text(value)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError("must be an address like https://s3.example.org") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("must be an address like https://s3.example.org")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("must be an address without user, password, '?' and '#'")
-    return text.rstrip("/")
-
-
-def _yes_or_no(value: Any) -> bool:
-    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.strip().lower() not in known:
-        raise ValueError("must be yes or no")
-    return known[value.strip().lower()]
-
-
-def _part_mib(value: Any) -> int:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 512:
-        raise ValueError("must be a whole number of MiB, 1 to 512")
-    return value
-
-
-def _log_level(value: Any) -> str:
-    level = value.upper() if isinstance(value, str) else value
-    if level not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
-    return str(level)
-
-
-def _setting(about: str, parse: Callable[[Any], Any], *, default: str = "", secret: bool = False) -> Any:
-    """A field of Settings; `default` is how the documentation writes its default where it depends on the user."""
-    return {"about": about, "parse": parse, "shown": default, "secret": secret}
-
-
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(ServiceSettings):
     """The settings of one process. Every field is a line of the table in docs/settings.md."""
 
     spool: Path = field(
         default_factory=lambda: state_folder() / "spool",
-        metadata=_setting(
+        metadata=setting(
             "Folder unfinished jobs live in until their outputs are in place; survives crashes.",
-            _folder,
+            folder_value,
             default="`$XDG_STATE_HOME/egress/spool`, or `~/.local/state/egress/spool`",
         ),
     )
     listen: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "HOST:PORT where publishers come in by WHIP and viewers watch HLS.",
-            _listen,
+            listen_value,
             default="`127.0.0.1:8080` where a command needs it",
-        ),
-    )
-    database: Secret | None = field(
-        default=None,
-        metadata=_setting(
-            "Where the service keeps its jobs: `sqlite:////FOLDER/FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`, "
-            "which several servers may share.",
-            _database,
-            default="the file `egress.db` in the spool",
-            secret=True,
-        ),
-    )
-    secret_key: Secret | None = field(
-        default=None,
-        metadata=_setting(
-            "Key that secrets in the database are sealed with, as `openssl rand -hex 32` prints it; the same on all "
-            "servers of one database. To change it, put another one and a comma before it.",
-            _secret,
-            default="made once, in the file `egress.key` in the spool",
-            secret=True,
         ),
     )
     whip_token: Secret | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "Publishers must present this bearer token; without it whoever reaches the address may publish.",
-            _token,
-            default="none",
-            secret=True,
-        ),
-    )
-    playback_secret: Secret | None = field(
-        default=None,
-        metadata=_setting(
-            "Viewers of live streams need a token signed with it, made by `egress token playback`; several with commas "
-            "between are all taken, and the first one signs. Without it whoever reaches the address may watch.",
-            signing,
+            token_value,
             default="none",
             secret=True,
         ),
     )
     assets: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "Folder the pictures named in pipelines are taken from, beside the pipeline's own folder.",
-            _folder,
+            folder_value,
             default="none",
         ),
     )
     janus_pin: Secret | None = field(
         default=None,
-        metadata=_setting("Pin of the Janus room to join, where it has one.", _secret, default="none", secret=True),
+        metadata=setting("Pin of the Janus room to join, where it has one.", secret_value, default="none", secret=True),
     )
     janus_token: Secret | None = field(
         default=None,
-        metadata=_setting("Token for a Janus server or room that asks for one.", _secret, default="none", secret=True),
+        metadata=setting(
+            "Token for a Janus server or room that asks for one.", secret_value, default="none", secret=True
+        ),
     )
     janus_api_secret: Secret | None = field(
         default=None,
-        metadata=_setting("The `api_secret` of the Janus server.", _secret, default="none", secret=True),
+        metadata=setting("The `api_secret` of the Janus server.", secret_value, default="none", secret=True),
     )
     reorder_ms: int = field(
         default=300,
-        metadata=_setting("How many milliseconds a missing packet is waited for before it is given up.", _milliseconds),
+        metadata=setting(
+            "How many milliseconds a missing packet is waited for before it is given up.", milliseconds_value
+        ),
     )
     private_avatars: bool = field(
         default=False,
-        metadata=_setting(
+        metadata=setting(
             "true: pictures peers name may be fetched from private addresses too, like those of your own network. "
             "Whoever joins the room then chooses what this machine asks there.",
-            _yes,
+            yes_or_no_value,
             default="`false`",
-        ),
-    )
-    s3_endpoint: str | None = field(
-        default=None,
-        metadata=_setting(
-            "Address of the S3 store that `s3://` targets go to, like `https://s3.example.org`.",
-            _address,
-            default="Amazon S3",
-        ),
-    )
-    s3_region: str | None = field(
-        default=None,
-        metadata=_setting("Region of the buckets.", _text, default="what AWS tools are set to, or `us-east-1`"),
-    )
-    s3_access_key: str | None = field(
-        default=None,
-        metadata=_setting(
-            "Access key of the S3 store.", _text, default="what AWS tools find: environment, profile, role"
-        ),
-    )
-    s3_secret_key: Secret | None = field(
-        default=None,
-        metadata=_setting("Secret key that belongs to `s3_access_key`.", _secret, default="none", secret=True),
-    )
-    s3_profile: str | None = field(
-        default=None,
-        metadata=_setting("Profile in the AWS files to take credentials from.", _text, default="none"),
-    )
-    s3_path_style: bool | None = field(
-        default=None,
-        metadata=_setting(
-            "Whether buckets are named in the path of addresses (yes) or in the host (no).",
-            _yes_or_no,
-            default="yes with `s3_endpoint`, else no",
-        ),
-    )
-    s3_part_mib: int = field(
-        default=16,
-        metadata=_setting(
-            "MiB in each part of an upload: 1 to 512, Amazon and others take 5 or more. The last parts are sent when a "
-            "recording ends, so less ends sooner on a slow line.",
-            _part_mib,
-        ),
-    )
-    gs_access_key: str | None = field(
-        default=None,
-        metadata=_setting("Access id of an HMAC key for Google Cloud Storage (`gs://`).", _text, default="none"),
-    )
-    gs_secret_key: Secret | None = field(
-        default=None,
-        metadata=_setting("Secret that belongs to `gs_access_key`.", _secret, default="none", secret=True),
-    )
-    azure_account_key: Secret | None = field(
-        default=None,
-        metadata=_setting(
-            "Key of the storage account that `azure://` targets name.", _secret, default="none", secret=True
-        ),
-    )
-    azure_sas_token: Secret | None = field(
-        default=None,
-        metadata=_setting("SAS token to use instead of `azure_account_key`.", _secret, default="none", secret=True),
-    )
-    azure_endpoint: str | None = field(
-        default=None,
-        metadata=_setting(
-            "Address of the blob service, where it is another than Azure's public one.",
-            _address,
-            default="`https://ACCOUNT.blob.core.windows.net`",
         ),
     )
     ffmpeg: str = field(
         default="ffmpeg",
-        metadata=_setting(
-            "The ffmpeg program, by name or path, for outputs that it makes once a job has ended: WebM, MP3.", _text
+        metadata=setting(
+            "The ffmpeg program, by name or path, for outputs that it makes once a job has ended: WebM, MP3.",
+            text_value,
         ),
     )
     log_level: str = field(
-        default="WARNING", metadata=_setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", _log_level)
+        default="WARNING", metadata=setting("How much is logged: " + ", ".join(LOG_LEVELS) + ".", log_level_value)
     )
 
     def room_options(self, room: str) -> dict[str, str]:
@@ -307,33 +124,6 @@ class Settings:
             "janus_api_secret": self.janus_api_secret,
         }
         return {name: value.reveal() for name, value in secrets.items() if value}
-
-    def storage_options(self) -> dict[str, dict[str, str]]:
-        """What storages are told, by the scheme of their addresses; secrets go to no storage but their own."""
-        s3 = {
-            "endpoint": self.s3_endpoint,
-            "region": self.s3_region,
-            "access_key": self.s3_access_key,
-            "secret_key": self.s3_secret_key.reveal() if self.s3_secret_key else None,
-            "profile": self.s3_profile,
-            "path_style": None if self.s3_path_style is None else ("yes" if self.s3_path_style else "no"),
-            "part_mib": str(self.s3_part_mib),
-        }
-        gs = {
-            "access_key": self.gs_access_key,
-            "secret_key": self.gs_secret_key.reveal() if self.gs_secret_key else None,
-            "part_mib": str(self.s3_part_mib),
-        }
-        azure = {
-            "account_key": self.azure_account_key.reveal() if self.azure_account_key else None,
-            "sas_token": self.azure_sas_token.reveal() if self.azure_sas_token else None,
-            "endpoint": self.azure_endpoint,
-            "part_mib": str(self.s3_part_mib),
-        }
-        return {
-            scheme: {name: value for name, value in options.items() if value}
-            for scheme, options in (("s3", s3), ("gs", gs), ("azure", azure))
-        }
 
     @classmethod
     def load(
@@ -379,7 +169,9 @@ class Settings:
         return cls(**values)
 
 
-_BY_NAME: Mapping[str, Field[Any]] = {item.name: item for item in fields(Settings)}
+_BY_NAME: Mapping[str, Field[Any]] = {
+    item.name: item for item in sorted(fields(Settings), key=lambda item: item.name not in Settings.__annotations__)
+}
 NAMES: tuple[str, ...] = tuple(_BY_NAME)
 
 

@@ -102,7 +102,7 @@ def test_what_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "e.toml"
     for said in ('"maybe"', "2", "[]"):
         file.write_text(f"private_avatars = {said}\n")
-        with pytest.raises(RequestError, match="private_avatars: must be true or false"):
+        with pytest.raises(RequestError, match="private_avatars: must be yes or no"):
             Settings.load(config=file, environ={})
     file.write_text("private_avatars = true\n")
     assert Settings.load(config=file, environ={}).private_avatars is True

@@ -1,0 +1,113 @@
+"""How the values of settings are read: each from text or a file's value, or a ValueError that says what it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from egress.model.secrets import Secret
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def folder_value(value: Any) -> Path:
+    """A folder, absolute."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("must be a folder")
+    return Path(value).expanduser().absolute()
+
+
+def text_value(value: Any) -> str:
+    """Printable text, stripped."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("must be text of printable characters")
+    return value.strip()
+
+
+def listen_value(value: Any) -> str:
+    """HOST:PORT."""
+    text = text_value(value)
+    _, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not port.isascii() or int(port[:6]) > 65535:
+        raise ValueError("must be HOST:PORT, like 127.0.0.1:8080")
+    return text
+
+
+def token_value(value: Any) -> Secret:
+    """A secret that fits into a header."""
+    if not isinstance(value, str) or len(value) < 8 or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be 8 or more ASCII characters without spaces")
+    return Secret(value)
+
+
+def secret_value(value: Any) -> Secret:
+    """A secret of printable text."""
+    if not isinstance(value, str) or not value or len(value) > 1024 or not value.isprintable():
+        raise ValueError("must be text of printable characters")
+    return Secret(value)
+
+
+def database_value(value: Any) -> Secret:
+    """The address of a database, which may hold a password."""
+    text = text_value(value)
+    if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("must be sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return Secret(text)
+
+
+def milliseconds_value(value: Any) -> int:
+    """Milliseconds, 20 to 5000."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 20 <= value <= 5000:
+        raise ValueError("must be a whole number of milliseconds, 20 to 5000")
+    return value
+
+
+def address_value(value: Any) -> str:
+    """The address of an HTTP server."""
+    text = text_value(value)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address like https://s3.example.org") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("must be an address like https://s3.example.org")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be an address without user, password, '?' and '#'")
+    return text.rstrip("/")
+
+
+def yes_or_no_value(value: Any) -> bool:
+    """Whether."""
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise ValueError("must be yes or no (or true or false)")
+    return known[value.strip().lower()]
+
+
+def part_mib_value(value: Any) -> int:
+    """MiB of one part of an upload."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 512:
+        raise ValueError("must be a whole number of MiB, 1 to 512")
+    return value
+
+
+def log_level_value(value: Any) -> str:
+    """One of LOG_LEVELS."""
+    level = value.upper() if isinstance(value, str) else value
+    if level not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return str(level)
+
+
+def setting(about: str, parse: Callable[[Any], Any], *, default: str = "", secret: bool = False) -> Any:
+    """A field of Settings; `default` is how the documentation writes its default where it depends on the user."""
+    return {"about": about, "parse": parse, "shown": default, "secret": secret}
