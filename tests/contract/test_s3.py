@@ -402,6 +402,21 @@ def test_a_recording_whose_worker_died_is_made_whole_and_stored(server, tmp_path
     assert key not in server.uploads()
 
 
+def test_what_two_attempts_recorded_is_one_object_and_nothing_else_stays(server, tmp_path, to, key):
+    first = sink_to(server, tmp_path, to)
+    feed(first, programme(3))
+    wait_for(lambda: key in server.uploads() or UploadState.of(first._file).upload != "")
+    first._delivery.leave()
+    second = sink_to(server, tmp_path, to)
+    second = Mp4Sink(second.doc, replace(second.context, attempt=2))
+    feed(second, programme(3))
+    (artifact,) = second.deliver(second.close())
+    assert artifact.location == to and len(artifact.details["joins"]) == 1
+    assert hashlib.sha256(server.read(key)).hexdigest() == artifact.sha256
+    assert artifact.duration > 4 * SECOND
+    assert key not in server.uploads()
+
+
 def ended(order: JobOrder, to: str) -> str:
     now = datetime.now(UTC)
     return write_manifest(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from egress.model.media import Codec
+from egress.model.media import SECOND, Codec
 from egress.model.room import Peer, Track, TrackSource
 from egress.storage import attendance as module
 from egress.storage.attendance import Attendance
@@ -122,3 +122,20 @@ def test_spans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         attendance.begin("pause", 2 * n)
         attendance.end("pause", 2 * n + 1)
     assert len(attendance.spans("pause")) == 2 and attendance.refused == 1
+
+
+def test_an_attempt_that_goes_on_begins_new_visits_and_tells_of_the_gap(tmp_path: Path) -> None:
+    kept = order(tmp_path)
+    first = Attendance.of(kept)
+    first.joined(ADA, SECOND)
+    first.published(CAMERA, SECOND)
+    first.begin("pause", 3 * SECOND)
+    second = Attendance.of(kept)
+    second.resumed(4 * SECOND, 6 * SECOND, "signal SIGKILL")
+    second.joined(ADA, 7 * SECOND)
+    second.published(CAMERA, 7 * SECOND)
+    for attendance in (second, Attendance.load(kept)):
+        assert [(row["joined"], row["left"]) for row in attendance.table()] == [(1.0, 4.0), (7.0, None)]
+        assert [(row["published"], row["unpublished"]) for row in attendance.tracks()] == [(1.0, 4.0), (7.0, None)]
+        assert attendance.spans("gap") == [{"from": 4.0, "to": 6.0, "reason": "signal SIGKILL"}]
+        assert attendance.spans("pause") == [{"from": 3.0, "to": 4.0}]
