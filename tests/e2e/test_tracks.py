@@ -1,0 +1,123 @@
+"""Tracks kept as they were sent, by real WebRTC publishers: what is in the files, how well they align, what a crash
+costs."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from egress.model.media import SECOND, Codec
+from tests.e2e.test_crash import recover
+from tests.recording import recording
+from tests.tracks import Events, document, events
+from tests.world import World
+
+PIPELINE = "name: tracks\nsinks:\n  - kind: tracks\n    to: tracks/\n    per: {per}\n"
+BESIDE = (
+    "name: both\nvideo: {{size: 640x360}}\nsinks:\n  - kind: mp4\n    to: a.mp4\n" + PIPELINE.partition("sinks:\n")[2]
+)
+
+
+def aligned(found: Events, people: int) -> None:
+    """Flashes and beeps of one instant are one instant, of each and of all."""
+    for who in range(people):
+        offsets = found.offsets(who)
+        assert len(offsets) >= 3
+        assert abs(statistics.median(offsets)) <= 0.020, offsets
+    if people > 1:
+        assert found.p95() <= 0.060
+
+
+@pytest.mark.parametrize(
+    ("per", "pipeline"),
+    [("track", PIPELINE), ("participant", PIPELINE), ("track", BESIDE)],
+    ids=["track", "participant", "beside an MP4"],
+)
+async def test_every_track_is_kept_and_aligned(tmp_path, per, pipeline):
+    world = World.everyone(2, 13, codecs=(Codec.VP8, Codec.H264)).mutes(0, "video", 4.5, 6.5).away(1, 6.5, 8.5)
+    async with recording(tmp_path, pipeline=pipeline.format(per=per)) as job, world.perform(job.whip) as cast:
+        await cast.until(12)
+        assert await job.stop() == 0, job.ending
+    folder = job.out / "tracks"
+    rows = {row.name: row for row in document(folder).files}
+    if per == "track":
+        wanted = {"ada-camera-1.webm", "ada-mic-1.webm"}
+        wanted |= {f"grace-{what}" for what in ("camera-1.mp4", "camera-2.mp4", "mic-1.webm", "mic-2.webm")}
+    else:
+        wanted = {"ada-1.webm", "grace-1.mp4", "grace-2.mp4"}
+    assert set(rows) == wanted
+    ada = next(s for row in rows.values() if row.peer.name == "Ada" for s in row.streams if s.kind == "video")
+    began = (job.origin - cast.zero) / SECOND
+    assert [(span.since + began, span.to + began) for span in ada.muted] == [
+        (pytest.approx(4.5, abs=0.7), pytest.approx(6.5, abs=0.7))
+    ]
+    assert all(s.lost.gaps == 0 for row in rows.values() for s in row.streams)
+    for found in (events(folder), events(folder, refined=False)):
+        aligned(found, 2)
+        for at in found.flashes[0]:
+            assert not 5 <= at + began <= 6
+    last = [event for event in job.events if event["type"] == "alive"][-1]
+    if pipeline is PIPELINE:
+        assert last["ticks"] == 0 and "decoded" not in last["intake"] and not last["encoders"]
+    else:
+        assert last["intake"]["decoded"] > 0
+        assert (await job.judge(job.artifact("mp4"), world, cast)).present >= 0.9
+
+
+async def test_a_pause_is_in_no_track(tmp_path):
+    world = World.everyone(1, 14)
+    async with (
+        recording(tmp_path, "--control", pipeline=PIPELINE.format(per="participant")) as job,
+        world.perform(job.whip) as cast,
+    ):
+        await cast.until(4.5)
+        assert (await job.say(command="pause"))["ok"]
+        await cast.until(8.5)
+        assert (await job.say(command="resume"))["ok"]
+        await cast.until(12)
+        assert await job.stop() == 0, job.ending
+    began = (job.origin - cast.zero) / SECOND
+    pauses = [event["at"] + began for event in job.events if event["type"] == "pause"]
+    first, second = document(job.out / "tracks").files
+    assert first.end + began == pytest.approx(pauses[0], abs=0.1)
+    assert pauses[1] - 0.01 <= second.start + began <= pauses[1] + 1.0
+    found = events(job.out / "tracks")
+    assert [round(at + began) for at in found.beeps[0] if 5 <= at + began <= 8] == []
+    aligned(found, 1)
+
+
+async def test_a_killed_job_loses_two_seconds_at_most_and_recovery_makes_its_files_whole(tmp_path):
+    world = World.everyone(2, 30, codecs=(Codec.VP8, Codec.H264))
+    async with recording(tmp_path, pipeline=PIPELINE.format(per="participant")) as job, world.perform(job.whip) as cast:
+        await cast.until(8)
+        worker = job.worker
+        job.process.kill()
+        worker.kill()
+        killed = (time.monotonic_ns() - job.origin) / SECOND
+        unrepaired = [path for path in job.spool.rglob("*") if path.suffix in (".webm", ".mp4")]
+        lengths = {path.name: await asyncio.to_thread(length, path) for path in unrepaired}
+    status, said = await recover(job.spool)
+    assert status == 0, said
+    rows = {row.name: row for row in document(job.out / "tracks").files}
+    assert set(rows) == {"ada-1.webm", "grace-1.mp4"}
+    for name, row in rows.items():
+        assert row.recovered
+        assert killed - (row.start + lengths[name]) <= 2.0
+        assert killed - row.end <= 2.0
+        with av.open(str(job.out / "tracks" / name)) as container:
+            assert float(container.duration or 0) / av.time_base == pytest.approx(row.end - row.start, abs=0.1)
+            container.seek(2 * av.time_base)
+            assert next(container.decode(video=0)).time <= 2.1
+    aligned(events(job.out / "tracks"), 2)
+    assert not any(job.spool.iterdir())
+
+
+def length(path: Path) -> float:
+    """Seconds of pictures that decode."""
+    with av.open(str(path)) as container:
+        return max(float(frame.time or 0) for frame in container.decode(video=0))
