@@ -11,17 +11,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from tests.house.tree import ROOT
 from tests.s3_server import BUCKET
 
 ACCOUNT = "egress"
 KEY = base64.b64encode(b"a key for tests, and for nothing else at all".ljust(64)).decode()
 
+_INSTALLED = ROOT / ".venv" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+
 
 class AzureServer:
-    """Runs for the length of the context; skips the test where Azurite is not installed (`npm install -g azurite`)."""
+    """Runs for the length of the context; fails where Azurite is not installed, which `tests/run` does."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,9 +36,8 @@ class AzureServer:
         return {"endpoint": f"http://127.0.0.1:{self.port}/{ACCOUNT}", "account_key": KEY, "part_mib": "1"}
 
     def __enter__(self) -> AzureServer:
-        program = os.environ.get("AZURITE_BLOB") or shutil.which("azurite-blob")
-        if program is None:
-            pytest.skip("azurite-blob is not installed")
+        program = str(_INSTALLED) if _INSTALLED.exists() else shutil.which("azurite-blob")
+        assert program is not None, "azurite-blob is not installed: run tests/run, or npm install -g azurite"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
