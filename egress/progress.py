@@ -53,6 +53,7 @@ class Progress:
                 reason = f": {event['reason']}" if event.get("reason") else ""
                 self._line(f"  {event.get('name') or event.get('to')} {event.get('state')}{reason}")
             case "restart":
+                self._bytes = self._ticks = 0
                 self._line(f"  the worker died ({event.get('reason')}); another one goes on")
             case "listening":
                 self._line(f"  listening on {event['url']}")

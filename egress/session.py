@@ -330,7 +330,7 @@ class Session:
         programme = asdict(parts.programme.stats)
         programme.pop("error")
         return {
-            "elapsed": round(parts.clock.now() / SECOND, 3),
+            "elapsed": round((parts.since + parts.clock.now()) / SECOND, 3),
             **programme,
             "bytes": self._bytes,
             "participants": len(parts.stage.participants),

@@ -69,3 +69,14 @@ def test_the_summary_lists_what_was_made_also_by_recovery():
     assert ended.splitlines() == ["finished: asked to stop", "  mp4  00:01:15.5  12.3 MB  /out/a.mp4"]
     died = summary(Ending("failed", "the worker died", {"artifacts": [row]}))
     assert "12.3 MB" in died
+
+
+def test_a_worker_that_died_is_told_of_and_figures_go_on_with_the_next_ones():
+    out = Terminal()
+    progress = Progress(out)
+    progress(alive(60.0))
+    progress({"type": "restart", "attempt": 2, "reason": "signal SIGKILL", "after": 0.0})
+    progress({**alive(61.0), "ticks": 30, "bytes": 375_000})
+    text = out.getvalue()
+    assert "the worker died (signal SIGKILL); another one goes on\n" in text
+    assert "00:01:01.0  30.0 fps   3.00 Mbit/s" in text
