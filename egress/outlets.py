@@ -72,7 +72,7 @@ class Outlets:
         order = self._order
         streamed = isinstance(doc, STREAM_DOCS)
         if streamed:
-            name = name or self._free_name(shown_stream(doc.to))
+            name = name or self._free_name(doc.name or shown_stream(doc.to))
         berth = berth_of(order, len(self._all), doc)
         folder, doc = berth.folder, berth.doc
         folder.mkdir(parents=True, exist_ok=True)

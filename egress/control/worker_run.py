@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from egress.control.processes import Process
@@ -101,17 +101,22 @@ class WorkerRun:
 
 
 async def spawn(order: JobOrder) -> asyncio.subprocess.Process:
-    """Start a worker on one order; the order, secrets and all, travels only through its stdin."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "egress.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        limit=LINE_LIMIT,
-        env=_environment(),
-    )
+    """Start a worker on one order; the order, secrets and all, travels only through its stdin.
+
+    Raises OSError when the log cannot be written.
+    """
+    with _log_of(order) as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "egress.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            limit=LINE_LIMIT,
+            env=_environment(),
+        )
     assert process.stdin is not None
     try:
         process.stdin.write(order.model_dump_json().encode() + b"\n")
@@ -120,6 +125,20 @@ async def spawn(order: JobOrder) -> asyncio.subprocess.Process:
         if process.returncode is None:
             raise Fault("the worker closed its command channel") from None
     return process
+
+
+@contextlib.contextmanager
+def _log_of(order: JobOrder) -> Iterator[int | None]:
+    """Where the worker's standard error goes; None is where ours does."""
+    if not order.log:
+        yield None
+        return
+    # Appended to, so that whoever keeps it short may cut it off while it is written.
+    handle = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def ended_by(status: int) -> str:

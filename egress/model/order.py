@@ -38,6 +38,8 @@ class JobOrder(BaseModel):
     overwrite: bool = Field(False, description="Replace outputs that are there already.")
     attempt: Annotated[int, Field(ge=1, description="Which worker of the job this is for; those before it died.")] = 1
     detached: bool = Field(False, description="Outlive whoever started it: be reached by a socket in the folder.")
+    preview: bool = Field(False, description="Keep a small picture of the programme, latest.jpg, in the folder.")
+    log: str = Field("", description="Absolute path of the file for the worker's log; default its parent's stderr.")
     log_level: str = "WARNING"
     reorder: Annotated[int, Field(gt=0, description="Nanoseconds a late packet is waited for.")] = 300_000_000
 

@@ -64,6 +64,7 @@ class RtmpDoc(SinkDoc):
     kind: Literal["rtmp"] = Field(description="This kind of sink.")
     to: str = Field(min_length=1, description="rtmp(s):// address, or {rtmp}: those given when the job starts.")
     required: bool = Field(False, description="true: the job fails when this stream does.")
+    name: str = Field("", max_length=64, description="What to call it; default the address without its key.")
 
 
 class SrtDoc(SinkDoc):
@@ -72,6 +73,7 @@ class SrtDoc(SinkDoc):
     kind: Literal["srt"] = Field(description="This kind of sink.")
     to: str = Field(min_length=1, description="srt://host:port?streamid=…&passphrase=…&latency=…, latency in ms.")
     required: bool = Field(False, description="true: the job fails when this stream does.")
+    name: str = Field("", max_length=64, description="What to call it; default the address without its key.")
 
 
 class AudioFileDoc(FileDoc):

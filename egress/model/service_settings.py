@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from egress.model.media import SECOND, Nanos
 from egress.model.secrets import Secret, signing
-from egress.model.setting_values import database_value, secret_value, setting
+from egress.model.setting_values import (
+    cores_value,
+    database_value,
+    duration_value,
+    files_value,
+    rate_value,
+    secret_value,
+    setting,
+)
 from egress.model.storage_settings import StorageSettings
 
 
@@ -41,5 +51,46 @@ class ServiceSettings(StorageSettings):
             signing,
             default="none",
             secret=True,
+        ),
+    )
+    token_secret: Secret | None = field(
+        default=None,
+        metadata=setting(
+            "Secret that tokens for the API and for publishers are signed with, as `openssl rand -hex 32` prints it; "
+            "several with commas between are all taken, and the first one signs.",
+            signing,
+            default="none",
+            secret=True,
+        ),
+    )
+    token_keys: tuple[Path, ...] = field(
+        default=(),
+        metadata=setting(
+            "Files with Ed25519 public keys in PEM, commas between: tokens signed by their owners are taken too.",
+            files_value,
+            default="none",
+        ),
+    )
+    api_rate: int = field(
+        default=1000,
+        metadata=setting(
+            "Requests a second each caller may make of the API on average, a key or else an address; 0 is no limit.",
+            rate_value,
+        ),
+    )
+    capacity: float | None = field(
+        default=None,
+        metadata=setting(
+            "CPU cores all jobs of this server may need together; a job beyond is refused.",
+            cores_value,
+            default="80 % of the cores there are",
+        ),
+    )
+    drain: Nanos = field(
+        default=600 * SECOND,
+        metadata=setting(
+            "How long SIGTERM waits for running jobs before they are left to the next `egress serve`.",
+            duration_value,
+            default="`10m`",
         ),
     )

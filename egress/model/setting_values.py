@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from egress.model.media import Nanos
 from egress.model.secrets import Secret
+from egress.model.units import duration
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -66,6 +69,22 @@ def milliseconds_value(value: Any) -> int:
     return value
 
 
+def cores_value(value: Any) -> float:
+    """CPU cores; raises ValueError."""
+    try:
+        cores = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        cores = math.nan
+    if not 0.1 <= cores <= 1024:
+        raise ValueError("must be a number of CPU cores, like 3.5")
+    return cores
+
+
+def duration_value(value: Any) -> Nanos:
+    """A length of time, as in pipelines; raises ValueError."""
+    return duration(value)
+
+
 def address_value(value: Any) -> str:
     """The address of an HTTP server."""
     text = text_value(value)
@@ -111,3 +130,20 @@ def log_level_value(value: Any) -> str:
 def setting(about: str, parse: Callable[[Any], Any], *, default: str = "", secret: bool = False) -> Any:
     """A field of Settings; `default` is how the documentation writes its default where it depends on the user."""
     return {"about": about, "parse": parse, "shown": default, "secret": secret}
+
+
+def files_value(value: Any) -> tuple[Path, ...]:
+    """Paths of files: a list, or text with commas between."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) and part.strip() for part in parts):
+        raise ValueError("must be paths of files, commas between")
+    return tuple(Path(part.strip()).expanduser().absolute() for part in parts)
+
+
+def rate_value(value: Any) -> int:
+    """Requests a second, 0 for no limit."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1_000_000:
+        raise ValueError("must be a whole number of requests a second; 0 is no limit")
+    return value

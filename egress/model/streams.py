@@ -16,11 +16,11 @@ def is_srt(to: str) -> bool:
     return to.strip().lower().startswith("srt:")
 
 
-def stream_doc(to: str, *, required: bool = False) -> RtmpDoc | SrtDoc:
+def stream_doc(to: str, *, required: bool = False, name: str = "") -> RtmpDoc | SrtDoc:
     """The sink for an address, by its scheme; the address is not checked."""
     if is_srt(to):
-        return SrtDoc(kind="srt", to=to, required=required)
-    return RtmpDoc(kind="rtmp", to=to, required=required)
+        return SrtDoc(kind="srt", to=to, required=required, name=name)
+    return RtmpDoc(kind="rtmp", to=to, required=required, name=name)
 
 
 def check_stream(to: str) -> None:
