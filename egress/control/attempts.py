@@ -96,6 +96,7 @@ class Attempts:
     async def events(self) -> AsyncIterator[Event]:
         """Everything that happens, over all attempts. Leaving it early leaves a detached worker running."""
         run: WorkerRun | DetachedRun | None = None
+        following: WorkerRun | DetachedRun | None = None
         why = ""
         if self._adopting:
             run, why = await self._found()
@@ -105,7 +106,12 @@ class Attempts:
             return
         while True:
             if not why:
-                following = run or await self._launch()
+                try:
+                    following = run or await self._launch()
+                except (OSError, Fault) as error:
+                    why = f"it could not be started: {error}"
+                    following = None
+            if not why and following is not None:
                 last: Event = {}
                 async for event in self._followed(following):
                     last = event if event.get("type") == "state" else last
@@ -174,6 +180,11 @@ class Attempts:
         """End the worker at once; none follows it, and what was recorded is recovered."""
         self._stopping = self._stopping or reason
         self._woken.set()
+        if self._run is not None:
+            self._run.kill(reason)
+
+    def replace(self, reason: str) -> None:
+        """End the worker at once, for another to follow it."""
         if self._run is not None:
             self._run.kill(reason)
 

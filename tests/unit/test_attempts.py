@@ -204,3 +204,23 @@ async def test_a_job_that_ended_while_nobody_looked_is_told_and_its_folder_goes_
     assert (tmp_path / "job-1").is_dir()
     job.release()
     assert not (tmp_path / "job-1").exists()
+
+
+async def test_a_worker_that_cannot_be_started_counts_as_one_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = lived(monkeypatch, [READY, DONE])
+    refused = 0
+
+    async def launch(given: JobOrder) -> WorkerRun:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
+            raise OSError("no more processes")
+        return await lives.launch(given)
+
+    monkeypatch.setattr(WorkerRun, "launch", launch)
+    events = await everything(job := Attempts(order(tmp_path)))
+    assert [event["type"] for event in events] == ["restart", "restart", "ready", "state"]
+    assert "no more processes" in events[0]["reason"]
+    assert job.ending is not None and job.ending.state == "finished"
