@@ -7,6 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import itemgetter
 
 from egress.media.timeline import EARLY, LATE, Line, TrackTimeline
 from egress.model.clock import SessionClock
@@ -131,19 +133,20 @@ class Passage:
 
     def _flush(self, before: Nanos | None, until: Nanos | None = None) -> None:
         """Hand on what came before a session time, or all; `until` leaves out what was captured then or later."""
-        frames: list[TrackFrame] = []
+        frames: list[tuple[Nanos, TrackFrame]] = []
         anchors: list[PassedItem] = []
         for track, way in self._ways.items():
             taken = self._taken(track, way, before)
             if until is not None:
                 taken = [one for one in taken if one.at < until]
-            frames += taken
+            # A frame that was sent again in parts came after the next one, but stands before it.
+            frames += zip(accumulate((one.frame.arrived for one in taken), max), taken, strict=True)
             if taken and taken[-1].frame.arrived - way.anchored >= ANCHOR_EVERY and taken[-1].epoch == way.epoch:
                 way.anchored = taken[-1].frame.arrived
                 anchors.append(self._anchor(way, taken[-1]))
         # Files hold sound and picture of one moment side by side.
-        frames.sort(key=lambda one: one.frame.arrived)
-        self._tell(*frames, *anchors)
+        frames.sort(key=itemgetter(0))
+        self._tell(*(one for _, one in frames), *anchors)
 
     def _taken(self, track: str, way: _Way, before: Nanos | None) -> list[TrackFrame]:
         taken, way.settled = way.settled, []

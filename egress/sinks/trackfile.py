@@ -39,20 +39,21 @@ LENGTHS: Mapping[str, Nanos] = {"video": SECOND // 30, "audio": 20 * MILLISECOND
 _OPUS_HEAD = b"OpusHead" + struct.pack("<BBHIhB", 1, 2, 0, 48_000, 0, 0)
 """RFC 7845, 5.1: two channels, nothing to be skipped, for the stream began elsewhere."""
 
-_SETS = (7, 8)
+_SETS, _DELIMITER = (7, 8), 9
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """What a container has to know of a track. A track whose form changes cannot go on in its file.
 
-    `head` is the parameter sets of H.264 (Annex B); `size` that of the first picture, no part of the form of VP8,
-    whose every keyframe says its own.
+    `head` is the parameter sets of H.264 (Annex B), which may change as long as size and profile stay; `size` that of
+    the first picture, no part of the form of VP8, whose every keyframe says its own.
     """
 
     codec: Codec
     head: bytes = b""
     size: Size | None = None
+    profile: str = ""
 
     @classmethod
     def of(cls, frame: EncodedFrame) -> Form:
@@ -66,7 +67,7 @@ class Form:
             units = [unit for unit in nal_units(frame.data) if unit[0] & 31 in _SETS]
             head = b"".join(b"\0\0\0\1" + unit for unit in dict.fromkeys(units))
             said = parameters(head)
-            return cls(frame.codec, head, Size(said.width, said.height))
+            return cls(frame.codec, head, Size(said.width, said.height), said.codec[5:7])
         return cls(frame.codec)
 
     @classmethod
@@ -76,7 +77,9 @@ class Form:
 
     def continues(self, other: Form) -> bool:
         """Whether a file of this form can go on with the other."""
-        return (self.codec, self.head) == (other.codec, other.head)
+        if self.codec is not Codec.H264:
+            return self.codec is other.codec
+        return (self.codec, self.size, self.profile) == (other.codec, other.size, other.profile)
 
     @property
     def kind(self) -> str:
@@ -86,12 +89,17 @@ class Form:
 
 @dataclass(slots=True)
 class _Stream:
-    """A stream of the container, and the frame that waits for its end, which the next one says."""
+    """A stream of the container, and the frame that waits for its end, which the next one says.
+
+    `head` is the parameter sets the container declares; `inside` says that others have come since, which stand in the
+    stream from then on, as players take them from there as well.
+    """
 
     stream: VideoStream | AudioStream
     kind: str
     base: Fraction
-    avc: bool
+    head: bytes
+    inside: bool = False
     held: tuple[bytes, int, bool] | None = None
 
 
@@ -126,7 +134,7 @@ class TrackFile:
         held = stream.held
         if held is not None and count <= held[1]:
             count = held[1] + 1
-        stream.held = (length_prefixed(frame.data) if stream.avc else frame.data, count, frame.key)
+        stream.held = (_lengths(stream, frame) if stream.head else frame.data, count, frame.key)
         if held is not None:
             self._mux(stream, held, count - held[1])
 
@@ -180,7 +188,16 @@ def _declared(container: OutputContainer, track: str, form: Form) -> _Stream:
             channels=channels,
         )
         stream = MuxedStream(container, info).stream
-    return _Stream(stream, kind, base, form.codec is Codec.H264)
+    return _Stream(stream, kind, base, form.head)
+
+
+def _lengths(stream: _Stream, frame: EncodedFrame) -> bytes:
+    """H.264 as MP4 has it."""
+    stream.inside = stream.inside or (frame.key and Form.of(frame).head != stream.head)
+    if not (stream.inside and frame.key):
+        return length_prefixed(frame.data)
+    units = [unit for unit in nal_units(frame.data) if unit[0] & 31 != _DELIMITER]
+    return b"".join(part for unit in units for part in (struct.pack(">I", len(unit)), unit))
 
 
 def repair(path: Path, whole: Path) -> Nanos:

@@ -19,7 +19,7 @@ PATIENCE: Nanos = SECOND
 BACKWARDS: Nanos = 50 * MILLISECOND
 """Frames this much earlier than those before them cannot stand after them."""
 
-NOTE_EVERY: Nanos = 5 * SECOND
+NOTE_EVERY: Nanos = 10 * SECOND
 """What happens in a file is kept in the journal this often."""
 
 _log = logging.getLogger(__name__)

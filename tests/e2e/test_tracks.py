@@ -13,7 +13,9 @@ import pytest
 
 from egress.model.media import SECOND, Codec
 from tests.e2e.test_crash import recover
+from tests.lossy_whip import lossy
 from tests.recording import recording
+from tests.relay import Link
 from tests.tracks import Events, document, events
 from tests.world import World
 
@@ -121,3 +123,42 @@ def length(path: Path) -> float:
     """Seconds of pictures that decode."""
     with av.open(str(path)) as container:
         return max(float(frame.time or 0) for frame in container.decode(video=0))
+
+
+async def test_a_worker_that_dies_leaves_its_tracks_beside_those_of_the_next(tmp_path):
+    world = World.everyone(1, 30)
+    async with recording(tmp_path, pipeline=PIPELINE.format(per="participant")) as job:
+        async with world.perform(job.whip) as cast:
+            await cast.until(6)
+            job.worker.kill()
+            await job.until(lambda event: event.get("type") == "ready" and event["attempt"] == 2)
+        async with world.perform(job.whip) as cast:
+            await cast.until(5)
+            assert await job.stop() == 0, job.ending
+    folders = [job.out / "tracks", job.out / "tracks-2"]
+    assert [document(folder).attempt for folder in folders] == [1, 2]
+    for folder, recovered in zip(folders, (True, False), strict=True):
+        assert {row.recovered for row in document(folder).files} == {recovered}
+        aligned(events(folder), 1)
+    made = [row for row in job.ending["artifacts"] if row["kind"] == "tracks"]
+    assert [Path(row["location"]) for row in made] == folders
+    assert not any(job.spool.iterdir())
+
+
+async def test_on_a_bad_network_pictures_go_on_at_keyframes_and_the_losses_are_told(tmp_path):
+    world = World.everyone(2, 16, codecs=(Codec.VP8, Codec.H264))
+    link = Link(loss=0.05, delay=0.02, jitter=0.02, outages=((7.0, 7.6),))
+    async with (
+        recording(tmp_path, pipeline=PIPELINE.format(per="track")) as job,
+        lossy(job.whip, lambda peer: (link, Link(loss=0.05, delay=0.02))) as whip,
+        world.perform(whip) as cast,
+    ):
+        await cast.until(15)
+        assert await job.stop() == 0, job.ending
+    streams = [s for row in document(job.out / "tracks").files for s in row.streams]
+    assert all(s.lost.gaps and s.gaps for s in streams), "an outage is a gap of every track"
+    found = events(job.out / "tracks")
+    for who in (0, 1):
+        # A beep whose first packet is lost begins late: that is no matter of alignment, so the median judges.
+        assert abs(statistics.median(found.offsets(who))) <= 0.020
+        assert len(found.flashes[who]) >= 9

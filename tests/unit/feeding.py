@@ -114,8 +114,10 @@ def picture(size: Size, luma: int, blue: int = 128, red: int = 128) -> av.VideoF
     return frame
 
 
-def video(pictures: Sequence[av.VideoFrame], codec: Codec = Codec.VP8, keys: int = 1000) -> list[tuple[bytes, bool]]:
-    """(data, key) of each picture, encoded for real time."""
+def video(
+    pictures: Sequence[av.VideoFrame], codec: Codec = Codec.VP8, keys: int = 1000, **options: str
+) -> list[tuple[bytes, bool]]:
+    """(data, key) of each picture, encoded for real time; `options` are the encoder's."""
     encoder: Any = av.CodecContext.create({Codec.VP8: "libvpx", Codec.H264: "libx264"}[codec], "w")
     encoder.width, encoder.height = pictures[0].width, pictures[0].height
     encoder.pix_fmt = "yuv420p"
@@ -124,11 +126,12 @@ def video(pictures: Sequence[av.VideoFrame], codec: Codec = Codec.VP8, keys: int
     encoder.framerate = Fraction(30)
     encoder.gop_size = keys
     encoder.thread_count = 1
-    encoder.options = (
+    usual = (
         {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
         if codec is Codec.VP8
         else {"preset": "ultrafast", "tune": "zerolatency"}
     )
+    encoder.options = usual | options
     encoded = []
     for number, frame in enumerate(pictures):
         frame.pts = number

@@ -105,6 +105,18 @@ async def test_frames_are_handed_on_in_their_time_in_order_of_arrival(way: Way) 
     assert [item.track for item in way.items if isinstance(item, TrackLeft)] == ["v", "w"]
 
 
+async def test_frames_of_one_track_keep_their_order_whatever_came_late(way: Way) -> None:
+    way.begin("v")
+    way.begin("w")
+    sent_again = frame(0, Sender(90_000, ORIGIN, delay=90 * MILLISECOND))
+    way.send("v", sent_again)
+    for at in (30, 60):
+        way.send("v", frame(at * MILLISECOND))
+        way.send("w", frame(at * MILLISECOND))
+    way.passage.close()
+    assert [one.frame.rtp for one in way.frames if one.track == "v"] == [SENDER.rtp + n * 2700 for n in range(3)]
+
+
 async def test_what_was_captured_after_the_end_is_left_out(way: Way) -> None:
     way.begin("v")
     for at in range(10):

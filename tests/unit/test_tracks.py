@@ -19,9 +19,10 @@ from egress.model.passing import Anchor, Passed, TrackFrame, TrackHushed, TrackL
 from egress.model.room import Peer, Track, TrackSource
 from egress.model.trackfiles import FileRow
 from egress.sinks.base import PAUSE, RESUME, Mark, SinkContext
+from egress.sinks.trackfile import Form
 from egress.sinks.tracks import TracksSink
 from tests.tracks import document
-from tests.unit.feeding import opus, picture, tone, video
+from tests.unit.feeding import luma, opus, picture, tone, video
 
 ADA, BOB = Peer("1", "Ada", "host"), Peer("2", "Ada")
 STEP = SECOND // 30
@@ -193,6 +194,25 @@ def test_another_size_is_another_file_for_h264_and_goes_on_in_vp8(keeper: Keeper
     assert sorted(rows) == ["ada-camera-1.webm", "ada-screen-1.mp4", "ada-screen-2.mp4"]
     assert [rows[name].streams[0].size for name in sorted(rows)] == ["64x48", "64x48", "48x32"]
     assert len(decoded(keeper.out / "ada-camera-1.webm")["video"]) == 60
+
+
+def test_h264_that_only_encodes_otherwise_goes_on_in_its_file(keeper: Keeper) -> None:
+    """Another encoder of one size, with parameter sets of its own."""
+    other = video([picture(SMALL, 200) for _ in range(30)], Codec.H264, keys=10, qp="40")
+    heads = {Form.of(EncodedFrame(Codec.H264, data[0][0], 0, 0, True)).head for data in (other, pictures(Codec.H264))}
+    assert len(heads) == 2
+    keeper.take("v")
+    keeper.see("v", SECOND, codec=Codec.H264)
+    for n, (data, key) in enumerate(other):
+        when = 2 * SECOND + n * STEP
+        frame = EncodedFrame(Codec.H264, data, when * 90_000 // SECOND, when, key, stream=1)
+        keeper.sink.pass_on(Passed((TrackFrame("v", frame, when),)))
+    keeper.see("v", 3 * SECOND, codec=Codec.H264)
+    assert list(keeper.made()) == ["ada-camera-1.mp4"]
+    with av.open(str(keeper.out / "ada-camera-1.mp4")) as container:
+        seen = [luma(frame) for frame in container.decode(video=0)]
+    assert len(seen) == 90
+    assert all(abs(value - 200) < 6 for value in seen[30:60]) and all(value < 110 for value in seen[:30] + seen[60:])
 
 
 def test_after_a_loss_it_goes_on_at_the_next_keyframe_asked_for_and_the_gap_is_told(keeper: Keeper) -> None:
