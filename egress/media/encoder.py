@@ -39,7 +39,9 @@ class VideoEncoder(Encoder):
     Raises RequestError when libx264 refuses the document. Once `error` is set, nothing more is encoded.
     """
 
-    def __init__(self, doc: Video, on_packet: OnPacket, *, id: str = "video", on_error: OnError | None = None) -> None:
+    def __init__(
+        self, doc: Video, on_packet: OnPacket, *, id: str = "video", on_error: OnError | None = None, rung: int = 0
+    ) -> None:
         super().__init__(id, on_packet, on_error)
         self.pictures = 0
         self.repeated = 0
@@ -59,6 +61,7 @@ class VideoEncoder(Encoder):
             bitrate=doc.bitrate,
             size=doc.size,
             fps=doc.fps,
+            rung=rung,
         )
         self._canvas: av.VideoFrame | None = None
         self._source: tuple[npt.NDArray[np.uint8], ...] = ()
@@ -135,11 +138,15 @@ class VideoEncoder(Encoder):
         """Have picture n, which is still to be offered, be a keyframe besides the regular ones."""
         self._keys.add(n)
 
-    def close(self, total: int, *, timeout: float = _CLOSE_WITHIN) -> None:
-        """End the programme at `total` pictures (repeating the last up to there) and wait for the last packet."""
+    def begin_close(self, total: int) -> None:
+        """End the programme at `total` pictures, repeating the last up to there; `close` waits for that."""
         if not self._closing:
             self._closing = True
             self._waiting.put((total, None))
+
+    def close(self, total: int, *, timeout: float = _CLOSE_WITHIN) -> None:
+        """End the programme at `total` pictures (repeating the last up to there) and wait for the last packet."""
+        self.begin_close(total)
         self._join(timeout)
 
     def stats(self) -> Mapping[str, int]:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from egress.media.compositor import Compositor
-from egress.media.encoder import AudioEncoder, VideoEncoder
+from egress.media.encoder import AudioEncoder
 from egress.media.floor import Floor
+from egress.media.ladder import Ladder
 from egress.media.loudness import Loudness, LoudnessMeter
 from egress.media.mixer import Mixer
 from egress.media.samples import Samples
@@ -79,11 +80,11 @@ class Programme:
         self._rate = pipeline.audio.rate
         self._on_error = on_error
         self._compositor: Compositor | None = None
-        self._video: VideoEncoder | None = None
+        self._video: Ladder | None = None
         self._fps = pipeline.video.fps if pipeline.video else None
         if pipeline.video is not None:
             self._compositor = Compositor(pipeline.video.size, clock.wall)
-            self._video = VideoEncoder(pipeline.video, on_packet, on_error=on_error)
+            self._video = Ladder(pipeline.video, on_packet, on_error=on_error)
         self._mixer = Mixer(pipeline.audio.channels)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
         self._meter = LoudnessMeter(pipeline.audio.rate, pipeline.audio.channels)
@@ -106,7 +107,7 @@ class Programme:
     @property
     def infos(self) -> tuple[StreamInfo, ...]:
         """The streams of the programme, known before the first tick."""
-        video = (self._video.info,) if self._video else ()
+        video = self._video.infos if self._video else ()
         return (*video, self._audio.info)
 
     @property
@@ -115,8 +116,8 @@ class Programme:
         return ProgrammeStats(
             ticks=self._ticks,
             late=self._late,
-            repeated=self._video.repeated if self._video else 0,
-            refused=self._video.refused if self._video else 0,
+            repeated=self._video.main.repeated if self._video else 0,
+            refused=self._video.main.refused if self._video else 0,
             limited=self._mixer.limited,
             broken=self._mixer.broken,
             left_out=self._cast.left_out,
@@ -130,7 +131,7 @@ class Programme:
 
     def encoders(self) -> Mapping[str, Mapping[str, int]]:
         """Counters of every encoder, by stream; called from any thread."""
-        return {encoder.id: encoder.stats() for encoder in (self._video, self._audio) if encoder is not None}
+        return {**(self._video.stats() if self._video else {}), self._audio.id: self._audio.stats()}
 
     def start(self) -> None:
         """Begin ticking at session time 0."""

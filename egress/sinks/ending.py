@@ -12,7 +12,7 @@ from egress.sinks.cmaf import Fragment, Track, read_fragments
 from egress.sinks.listing import Listing, key_segments
 from egress.sinks.marks import MarkLog, date_ranges
 from egress.sinks.playlist import Segment, Tail
-from egress.sinks.presentation import IFRAMES, INDEX, Presentation, write_file
+from egress.sinks.presentation import IFRAMES, INDEX, Presentation, iframes_name, rendition_name, write_file
 
 _SEGMENT = re.compile(r"seg-(\d+)\.m4s")
 
@@ -25,10 +25,10 @@ def end(presentation: Presentation, listings: Mapping[str, Listing], marks: Sequ
         write_file(presentation.to / f"{name}.m3u8", listing.text(ranges, Tail(ended=True)).encode())
     meters = {name: listing.measured() for name, listing in ended.items()}
     write_file(presentation.to / INDEX, presentation.index(meters, ended=True).encode())
-    media = [listing for name, listing in ended.items() if name != IFRAMES]
+    media = [listing for name, listing in ended.items() if not name.startswith(IFRAMES)]
     duration = max(listing.segments[-1].end - listing.segments[0].start for listing in media)
     size = sum(segment.size for listing in media for segment in listing.segments)
-    details = {"segments": len(media[0].segments), "bandwidth": sum(meters[listing.name].peak for listing in media)}
+    details = {"segments": len(media[0].segments), "bandwidth": presentation.peak(meters)}
     return (Artifact("hls", str(presentation.to / INDEX), size, duration, details=details),)
 
 
@@ -49,7 +49,8 @@ class _Salvaged:
         self._presentation = presentation
         self._info = info
         self._track = Track.of(info)
-        self._folder = presentation.to / info.kind
+        self._name = rendition_name(info)
+        self._folder = presentation.to / self._name
 
     def listings(self) -> dict[str, Listing]:
         """The rendition's listing, and for a picture that of its keyframes."""
@@ -60,13 +61,13 @@ class _Salvaged:
         if self._join_parts(following):
             numbers.append(following)
         first = numbers[0] if numbers else 0
-        listing = Listing(self._presentation, self._info.kind, sequence=first)
-        keys = Listing(self._presentation, IFRAMES)
+        listing = Listing(self._presentation, self._name, sequence=first)
+        keys = Listing(self._presentation, iframes_name(self._info))
         for number in range(first, numbers[-1] + 1 if numbers else 0):
             self._read(number, listing, keys)
-        found: dict[str, Listing] = {self._info.kind: listing}
+        found: dict[str, Listing] = {self._name: listing}
         if self._info.kind == "video":
-            found[IFRAMES] = keys
+            found[keys.name] = keys
         return found
 
     def _names(self) -> Iterable[str]:
@@ -86,7 +87,7 @@ class _Salvaged:
 
     def _read(self, number: int, listing: Listing, keys: Listing) -> None:
         path = self._folder / f"seg-{number}.m4s"
-        uri = f"{self._info.kind}/{path.name}"
+        uri = f"{self._name}/{path.name}"
         fragments: list[Fragment] = []
         if path.is_file():
             with path.open("rb") as file:

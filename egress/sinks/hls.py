@@ -19,7 +19,7 @@ from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
 from egress.sinks.mirror import Mirror
 from egress.sinks.playlist import DateRange, Tail
-from egress.sinks.presentation import IFRAMES, INDEX, INIT, OWNER, Presentation, write_file
+from egress.sinks.presentation import IFRAMES, INDEX, INIT, OWNER, Presentation, rendition_name, write_file
 from egress.sinks.rendition import Rendition
 
 _STATE, _MARKS = "presentation.json", "marks.jsonl"
@@ -62,7 +62,7 @@ class HlsSink(Sink):
         presentation = Presentation.of(self._document, self._to, self.context.started, programme)
         try:
             for info in presentation.streams:
-                (self._to / info.kind).mkdir(parents=True, exist_ok=True)
+                (self._to / rendition_name(info)).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DestinationError(f"{self._to} cannot be made: {error.strerror}") from error
         self._presentation = presentation = presentation.claimed(self.context.job)
@@ -131,6 +131,11 @@ class HlsSink(Sink):
         }
 
     @classmethod
+    def takes(cls, info: StreamInfo) -> bool:
+        """Every picture of the ladder: viewers choose."""
+        return True
+
+    @classmethod
     def recover(
         cls, folder: Path, to: str, storage: Mapping[str, str] | None = None, backup: Backup | None = None
     ) -> Sequence[Artifact]:
@@ -165,7 +170,7 @@ class HlsSink(Sink):
         write_file(self._to / f"{rendition.name}.m3u8", rendition.text(ranges, others).encode())
         keys = rendition.keys
         if keys is not None and keys.changed:
-            write_file(self._to / f"{IFRAMES}.m3u8", keys.text(ranges, Tail()).encode())
+            write_file(self._to / f"{keys.name}.m3u8", keys.text(ranges, Tail()).encode())
         self._listed.add(rendition.name)
         if len(self._listed) == len(self._renditions) and (rendition.listing.changed or not self._index):
             self._write_index()
@@ -173,7 +178,7 @@ class HlsSink(Sink):
         msn, part = rendition.last
         self._announce(rendition.name, msn, part, ended=False)
         if keys is not None and keys.changed:
-            self._announce(IFRAMES, keys.sequence + len(keys.segments) - 1, None, ended=False)
+            self._announce(keys.name, keys.sequence + len(keys.segments) - 1, None, ended=False)
             keys.changed = False
         rendition.listing.changed = False
 
@@ -189,7 +194,7 @@ class HlsSink(Sink):
         found: dict[str, Listing] = {rendition.name: rendition.listing for rendition in self._renditions.values()}
         for rendition in self._renditions.values():
             if rendition.keys is not None:
-                found[IFRAMES] = rendition.keys
+                found[rendition.keys.name] = rendition.keys
         return found
 
     def _finish(self, *, forgiving: bool = False) -> None:
@@ -248,5 +253,8 @@ def _clear(folder: Path) -> None:
         return
     for name in (INDEX, "video.m3u8", "audio.m3u8", f"{IFRAMES}.m3u8", OWNER):
         (folder / name).unlink(missing_ok=True)
-    for name in ("video", "audio"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for pattern in (f"{rung}-[1-9].m3u8" for rung in ("video", IFRAMES)):
+        for path in folder.glob(pattern):
+            path.unlink()
+    for media in (folder / "video", folder / "audio", *folder.glob("video-[1-9]")):
+        shutil.rmtree(media, ignore_errors=True)

@@ -175,22 +175,22 @@ def part_text(part: Part) -> str:
     return f'#EXT-X-PART:DURATION={seconds(part.duration)},URI="{part.uri}"{independent}{gap}\n'
 
 
-def multivariant(variant: Variant, iframes: Variant | None = None) -> str:
-    """The multivariant playlist of one variant, and its I-frames for scrubbing."""
+def multivariant(variants: Sequence[Variant], iframes: Sequence[Variant] = ()) -> str:
+    """The multivariant playlist of what can be chosen, and the I-frames of the pictures for scrubbing."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    if variant.audio is not None:
+    if sound := next((variant for variant in variants if variant.audio is not None), None):
         lines.append(
             '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="Main",LANGUAGE="und",DEFAULT=YES,AUTOSELECT=YES,'
-            f'CHANNELS="{variant.channels}",URI="{variant.audio}"'
+            f'CHANNELS="{sound.channels}",URI="{sound.audio}"'
         )
-    attributes = _rates(variant)
-    if variant.frame_rate is not None:
-        attributes += f",FRAME-RATE={variant.frame_rate:.3f},CLOSED-CAPTIONS=NONE"
-    if variant.audio is not None:
-        attributes += ',AUDIO="audio"'
-    lines += [f"#EXT-X-STREAM-INF:{attributes}", variant.uri]
-    if iframes is not None:
-        lines.append(f'#EXT-X-I-FRAME-STREAM-INF:{_rates(iframes)},URI="{iframes.uri}"')
+    for variant in variants:
+        attributes = _rates(variant)
+        if variant.frame_rate is not None:
+            attributes += f",FRAME-RATE={variant.frame_rate:.3f},CLOSED-CAPTIONS=NONE"
+        if variant.audio is not None:
+            attributes += ',AUDIO="audio"'
+        lines += [f"#EXT-X-STREAM-INF:{attributes}", variant.uri]
+    lines += [f'#EXT-X-I-FRAME-STREAM-INF:{_rates(keys)},URI="{keys.uri}"' for keys in iframes]
     return "\n".join(lines) + "\n"
 
 

@@ -46,6 +46,7 @@ class Presentation:
     target: int
     window: Nanos | None
     vod: bool
+    audio_only: bool = False
     shift: Fraction = Fraction(0)
     job: str = ""
 
@@ -54,8 +55,9 @@ class Presentation:
         """Plan the cuts of a document for a programme; raises Fault when it holds more than a picture and a sound."""
         video = [info for info in programme if info.kind == "video"]
         audio = [info for info in programme if info.kind == "audio"]
-        if len(video) > 1 or len(audio) > 1 or not programme:
-            raise Fault("HLS takes one picture and one sound, or one of them")
+        video.sort(key=lambda info: info.rung)
+        if sum(info.rung == 0 for info in video) != bool(video) or len(audio) > 1 or not programme:
+            raise Fault("HLS takes one picture in several sizes and one sound, or one of them")
         part, segment = Fraction(doc.part, SECOND), Fraction(doc.segment, SECOND)
         longest_part = part
         longest = segment
@@ -77,6 +79,7 @@ class Presentation:
             target=max(1, floor(longest + Fraction(1, 2))),
             window=doc.window if doc.playlist == "sliding" else None,
             vod=doc.vod and doc.playlist == "event",
+            audio_only=doc.audio_only,
         )
 
     @property
@@ -86,12 +89,12 @@ class Presentation:
 
     def head(self, name: str, *, ended: bool = False) -> Head:
         """The head of one rendition's playlist (`video`, `audio`, `iframes`), live or ended."""
-        iframes = name == IFRAMES
+        iframes = name.startswith(IFRAMES)
         return Head(
             type="vod" if ended and self.vod else self.type,
             target=self.target,
             started=self.started,
-            map=f"{'video' if iframes else name}/{INIT}",
+            map=f"{name.replace(IFRAMES, 'video', 1)}/{INIT}",
             part_target=None if ended or iframes else self.part_target,
             reload=not ended,
             iframes=iframes,
@@ -102,29 +105,59 @@ class Presentation:
 
         While live no rate is below what the pipeline configures; once ended all are what was measured.
         """
-        streams = [info for info in self.streams if info.kind in meters]
-        peak = sum(self._rate(info, meters[info.kind].peak, ended) for info in streams)
-        average = sum(self._rate(info, meters[info.kind].average, ended) for info in streams)
-        tracks = {info.kind: Track.of(info) for info in streams}
-        codecs = tuple(track.codec for track in tracks.values())
-        video, audio = tracks.get("video"), tracks.get("audio")
-        if video is None or video.avc is None:
-            return multivariant(Variant("audio.m3u8", peak, average, codecs))
-        resolution = str(Size(video.avc.width, video.avc.height))
-        variant = Variant(
-            "video.m3u8",
-            peak,
-            average,
-            codecs,
-            resolution=resolution,
-            frame_rate=float(1 / video.info.time_base),
-            audio="audio.m3u8" if audio else None,
-            channels=audio.info.channels if audio else 0,
+        sound = next((info for info in self.streams if info.kind == "audio" and "audio" in meters), None)
+        pictures = [info for info in self.streams if info.kind == "video" and rendition_name(info) in meters]
+        peak = self._rate(sound, meters["audio"].peak, ended) if sound else 0
+        average = self._rate(sound, meters["audio"].average, ended) if sound else 0
+        heard = Track.of(sound) if sound else None
+        codecs = (heard.codec,) if heard else ()
+        variants = [self._variant(info, meters, ended, (peak, average), heard) for info in pictures]
+        if heard and (self.audio_only or not pictures):
+            variants.append(
+                Variant(
+                    "audio.m3u8",
+                    peak,
+                    average,
+                    codecs,
+                    audio="audio.m3u8" if pictures else None,
+                    channels=heard.info.channels,
+                )
+            )
+        return multivariant(variants, [found for info in pictures if (found := self._iframes(info, meters))])
+
+    def peak(self, meters: Mapping[str, Meter]) -> int:
+        """The highest rate of what one viewer plays, as measured."""
+        pictures = [meter.peak for name, meter in meters.items() if name.startswith("video")]
+        sounds = [meter.peak for name, meter in meters.items() if name == "audio"]
+        return max(pictures, default=0) + max(sounds, default=0)
+
+    def _variant(
+        self,
+        info: StreamInfo,
+        meters: Mapping[str, Meter],
+        ended: bool,
+        sound: tuple[int, int],
+        heard: Track | None,
+    ) -> Variant:
+        """The picture in one size, with the sound, whose (peak, average) rate is `sound`."""
+        name, track = rendition_name(info), Track.of(info)
+        meter = meters[name]
+        return Variant(
+            f"{name}.m3u8",
+            self._rate(info, meter.peak, ended) + sound[0],
+            self._rate(info, meter.average, ended) + sound[1],
+            (track.codec, heard.codec) if heard else (track.codec,),
+            resolution=_resolution(track),
+            frame_rate=float(1 / info.time_base),
+            audio="audio.m3u8" if heard else None,
+            channels=heard.info.channels if heard else 0,
         )
-        keys = meters.get(IFRAMES)
+
+    def _iframes(self, info: StreamInfo, meters: Mapping[str, Meter]) -> Variant | None:
+        keys, track = meters.get(iframes_name(info)), Track.of(info)
         if keys is None or not keys.average:
-            return multivariant(variant)
-        return multivariant(variant, Variant(f"{IFRAMES}.m3u8", keys.peak, keys.average, codecs[:1], resolution))
+            return None
+        return Variant(f"{iframes_name(info)}.m3u8", keys.peak, keys.average, (track.codec,), _resolution(track))
 
     @staticmethod
     def _rate(info: StreamInfo, measured: int, ended: bool) -> int:
@@ -164,6 +197,7 @@ class Presentation:
             "target": self.target,
             "window": self.window,
             "vod": self.vod,
+            "audio_only": self.audio_only,
             "shift": str(self.shift),
         }
         write_file(path, json.dumps(document, indent=1).encode(), durable=True)
@@ -184,10 +218,25 @@ class Presentation:
                 target=document["target"],
                 window=document["window"],
                 vod=document["vod"],
+                audio_only=document["audio_only"],
                 shift=Fraction(document["shift"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Fault(f"{path} cannot be read: {error}") from error
+
+
+def rendition_name(info: StreamInfo) -> str:
+    """What a stream's playlist and folder are called: `video`, `audio`, and `video-1` for the first smaller picture."""
+    return f"{info.kind}-{info.rung}" if info.rung else info.kind
+
+
+def iframes_name(info: StreamInfo) -> str:
+    """What the playlist of a picture's keyframes is called."""
+    return f"{IFRAMES}-{info.rung}" if info.rung else IFRAMES
+
+
+def _resolution(track: Track) -> str | None:
+    return str(Size(track.avc.width, track.avc.height)) if track.avc else None
 
 
 def packet_length(info: StreamInfo) -> int:
@@ -214,6 +263,7 @@ def _stream_row(info: StreamInfo) -> dict[str, Any]:
         "rate": info.rate,
         "channels": info.channels,
         "initial_padding": info.initial_padding,
+        "rung": info.rung,
     }
 
 
@@ -228,4 +278,5 @@ def _stream(row: Mapping[str, Any]) -> StreamInfo:
         rate=row["rate"],
         channels=row["channels"],
         initial_padding=row["initial_padding"],
+        rung=row["rung"],
     )

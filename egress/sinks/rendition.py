@@ -12,7 +12,7 @@ from egress.sinks.avc import length_prefixed
 from egress.sinks.cmaf import Sample, Track, fragment, init_segment
 from egress.sinks.listing import TRAILING, Listing, key_segments
 from egress.sinks.playlist import DateRange, Part, Report, Segment, Tail, opening_text, part_text
-from egress.sinks.presentation import IFRAMES, INIT, Presentation, write_file
+from egress.sinks.presentation import INIT, Presentation, iframes_name, rendition_name, write_file
 
 
 class Rendition:
@@ -23,15 +23,15 @@ class Rendition:
     """
 
     def __init__(self, presentation: Presentation, info: StreamInfo) -> None:
-        self.name = info.kind
+        self.name = rendition_name(info)
         self.track = Track.of(info)
         self.info = info
-        self.listing = Listing(presentation, info.kind)
-        self.keys: Listing | None = Listing(presentation, IFRAMES) if info.kind == "video" else None
+        self.listing = Listing(presentation, self.name)
+        self.keys: Listing | None = Listing(presentation, iframes_name(info)) if info.kind == "video" else None
         self.bytes = 0
         self.gaps = 0
         self._presentation = presentation
-        self._folder = presentation.to / info.kind
+        self._folder = presentation.to / self.name
         self._fragments = 0
         self._samples: list[Sample] = []
         self._first: Packet | None = None

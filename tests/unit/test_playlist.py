@@ -98,7 +98,7 @@ def test_nothing_a_participant_calls_himself_breaks_a_playlist() -> None:
 def test_a_multivariant_playlist_has_all_required_attributes() -> None:
     variant = Variant("video.m3u8", 3_500_000, 3_000_000, ("avc1.64001f", "mp4a.40.2"), "1280x720", 29.97, "audio.m3u8")
     iframes = Variant("iframes.m3u8", 200_000, 100_000, ("avc1.64001f",), "1280x720")
-    read = m3u8.loads(multivariant(variant, iframes))
+    read = m3u8.loads(multivariant([variant], [iframes]))
     info = read.playlists[0].stream_info
     assert (info.bandwidth, info.average_bandwidth, info.codecs) == (3_500_000, 3_000_000, "avc1.64001f,mp4a.40.2")
     assert (info.resolution, info.frame_rate, info.video_range) == ((1280, 720), 29.97, "SDR")
@@ -109,7 +109,7 @@ def test_a_multivariant_playlist_has_all_required_attributes() -> None:
 
 
 def test_sound_alone_is_a_variant_of_its_own() -> None:
-    text = multivariant(Variant("audio.m3u8", 130_000, 128_000, ("mp4a.40.2",)))
+    text = multivariant([Variant("audio.m3u8", 130_000, 128_000, ("mp4a.40.2",))])
     assert "RESOLUTION" not in text
     assert "EXT-X-MEDIA" not in text
 

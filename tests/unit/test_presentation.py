@@ -69,11 +69,11 @@ def test_live_rates_are_never_below_the_configured_and_ended_ones_are_measured()
     assert "BANDWIDTH=2110400,AVERAGE-BANDWIDTH=1120400," in plan.index(meters, ended=False)
 
 
-def test_two_pictures_or_nothing_at_all_are_refused() -> None:
+def test_two_pictures_of_one_programme_or_nothing_at_all_are_refused() -> None:
     doc = HlsDoc(kind="hls", to="x")
     streams = programme(2).streams
     for wrong in ((), (streams[0], streams[0])):
-        with pytest.raises(Fault, match="one picture and one sound"):
+        with pytest.raises(Fault, match="one picture in several sizes and one sound"):
             Presentation.of(doc, Path("/x"), STARTED, wrong)
 
 
