@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -19,32 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from egress.web.ingest import Ingest
 from egress.web.live import Live
 from egress.web.origin import Origin
+from egress.web.pages import PAGE_HEADERS, PLAIN, STATIC
 from egress.web.playback import Playback
-
-STATIC = Path(__file__).parent / "static"
-# hls.js demuxes in a worker that it makes from a blob, feeds the video element from another, and keeps date ranges in
-# a text track whose source is an empty data: address.
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self'",
-        "media-src 'self' blob: data:",
-        "worker-src blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
-    )
-)
-_PAGE_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Permissions-Policy": "camera=(self), microphone=(self), autoplay=(self), fullscreen=(self)",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-_PLAIN = {"X-Content-Type-Options": "nosniff"}
 
 
 class _Guard:
@@ -81,7 +56,7 @@ def create_app(
         return PlainTextResponse(paths or "no live stream here; publishers find a page at /publish/ROOM\n")
 
     async def publish_page(request: Request) -> Response:
-        return FileResponse(STATIC / "publish.html", headers=_PAGE_HEADERS)
+        return FileResponse(STATIC / "publish.html", headers=PAGE_HEADERS)
 
     async def health(request: Request) -> Response:
         waiting = sum(origin.waiting for origin in origins.values())
@@ -115,7 +90,7 @@ def create_app(
                 Live,
                 origins=origins,
                 page=STATIC / "watch.html",
-                headers={**_PAGE_HEADERS, **_PLAIN},
+                headers={**PAGE_HEADERS, **PLAIN},
                 playback=playback,
             ),
             Middleware(_Guard),

@@ -66,14 +66,14 @@ class Ingest:
         room = request.path_params["room"]
         base = self._whip(room)
         if base is None:
-            return _refusal(404, f"no room called {room!r} is open here")
+            return refusal(404, f"no room called {room!r} is open here")
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**CORS, **_PREFLIGHT})
+            return self.preflight()
         answer = await self._pass_on(request, base)
         if (location := answer.headers.get("location")) is not None:
             resource = _resource(base, location)
             if resource is None:
-                return _refusal(502, f"the worker of room {room!r} answered with an unusable Location")
+                return refusal(502, f"the worker of room {room!r} answered with an unusable Location")
             answer.headers["location"] = f"{quote(request.scope['path'])}/{quote(resource, safe='')}"
         return answer
 
@@ -82,36 +82,44 @@ class Ingest:
         room, resource = request.path_params["room"], request.path_params["resource"]
         base = self._whip(room)
         if base is None:
-            return _refusal(404, f"no room called {room!r} is open here")
+            return refusal(404, f"no room called {room!r} is open here")
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**CORS, **_PREFLIGHT})
+            return self.preflight()
         if resource in (".", ".."):
-            return _refusal(404, "no such publication")
+            return refusal(404, "no such publication")
         return await self._pass_on(request, f"{base.rstrip('/')}/{quote(resource, safe='')}")
+
+    def preflight(self) -> Response:
+        """The answer to a browser that asks whether a page of another site may publish here."""
+        return Response(status_code=204, headers={**CORS, **_PREFLIGHT})
+
+    def passed_in(self, request: Request) -> dict[str, str]:
+        """Headers a worker gets to see."""
+        return {name: request.headers[name] for name in _PASSED_IN if name in request.headers}
 
     async def _pass_on(self, request: Request, url: str) -> Response:
         if self._client is None:
-            return _refusal(503, "the server is stopping")
+            return refusal(503, "the server is stopping")
         try:
             body = await asyncio.wait_for(bounded_body(request, LARGEST_BODY), _BODY_TIMEOUT)
         except ClientDisconnect:
-            return _refusal(400, "the request was cut off")
+            return refusal(400, "the request was cut off")
         except TimeoutError:
-            return _refusal(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} s")
+            return refusal(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} s")
         if body is None:
-            return _refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
-        headers = {name: request.headers[name] for name in _PASSED_IN if name in request.headers}
+            return refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
+        headers = self.passed_in(request)
         try:
             async with self._client.stream(
                 request.method, url, params=tuple(request.query_params.multi_items()), headers=headers, content=body
             ) as answer:
                 content = await _bounded(answer)
         except httpx.TimeoutException:
-            return _refusal(504, "the room did not answer in time; try again", {"Retry-After": "2"})
+            return refusal(504, "the room did not answer in time; try again", {"Retry-After": "2"})
         except httpx.HTTPError:
-            return _refusal(502, "the room can not be reached just now; try again", {"Retry-After": "2"})
+            return refusal(502, "the room can not be reached just now; try again", {"Retry-After": "2"})
         if content is None:
-            return _refusal(502, "the room's answer is too long")
+            return refusal(502, "the room's answer is too long")
         return Response(content, answer.status_code, _returned(answer))
 
 
@@ -139,5 +147,6 @@ def _resource(base: str, location: str) -> str | None:
     return unquote(name) if path.startswith(above) and name and "/" not in name else None
 
 
-def _refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer to a publisher whose request is not passed on."""
     return PlainTextResponse(message + "\n", status, {**CORS, "Cache-Control": "no-store", **(headers or {})})

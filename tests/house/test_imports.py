@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": {"model", "disk", "programs", "storage"},
     "storage": {"model", "disk"},
     "demo": {"model"},
-    "web": {"model", "serving"},
+    "web": {"model", "serving", "control", "pipelines", "storage"},
     "control": {"model", "pipelines", "ordering", "disk", "lines", "storage"},
     "pipelines": {"model"},
     "programs": {"model"},
@@ -63,7 +63,8 @@ ALLOWED: dict[str, set[str]] = {
 WITHOUT_MEDIA = ("av", "numpy", "aiortc", "PIL", "ray", "boto3")
 PURE: dict[str, tuple[str, ...]] = {
     "egress.serving": WITHOUT_MEDIA,
-    "egress.web.app": WITHOUT_MEDIA,
+    "egress.web.app": (*WITHOUT_MEDIA, "fastapi", "sqlalchemy"),
+    "egress.web.service": (*WITHOUT_MEDIA, "alembic", "psycopg"),
     "egress.control.attempts": (*WITHOUT_MEDIA, "starlette", "sqlalchemy"),
     "egress.control.store": (*WITHOUT_MEDIA, "starlette", "alembic", "psycopg"),
     "egress.sinks.sender": (*WITHOUT_MEDIA, "pydantic", "starlette"),

@@ -1,0 +1,1 @@
+"""The API of the service, a module a noun; /api/v1."""

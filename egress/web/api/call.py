@@ -1,0 +1,90 @@
+"""One call of the API: who asks the service what, and the parameters and bodies that all nouns share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Path, Query
+from starlette.requests import ClientDisconnect, Request
+
+from egress.control import job_views, jobs
+from egress.control.jobs import KeptJob
+from egress.model.errors import Forbidden, RequestError
+from egress.model.request import Caller
+from egress.serving import bounded_body
+from egress.web.answers import TooLarge, Unsupported
+from egress.web.limits import LARGEST_BODY
+
+if TYPE_CHECKING:
+    from egress.control.service import Service
+    from egress.web.auth import Gate
+
+PREFIX = "/api/v1"
+
+Id = Annotated[str, Path(max_length=100, description="As the list says it.")]
+Name = Annotated[str, Path(max_length=100, description="As the list says it.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page may have.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="Where to go on: `next` of the page before.")]
+Job = Annotated[str | None, Query(max_length=100, description="Of this job only.")]
+
+_JSON = ("application/json", "text/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was let in."""
+
+    service: Service
+    caller: Caller
+    gate: Gate
+
+    async def job(self, id_: str) -> KeptJob:
+        """A job the caller may know of; raises NotFound, also where its room is not the caller's."""
+        job = await self.service.store.read(jobs.get, id_)
+        if self.caller.rooms and not self.caller.may_enter(job.room):
+            raise jobs.missing(id_)
+        return job
+
+    async def seen(self, id_: str) -> bytes:
+        """A job as JSON."""
+        return job_views.encode(await self.job(id_))
+
+
+def call(request: Request) -> Call:
+    """The call a request makes."""
+    made: Call = request.state.call
+    return made
+
+
+def everywhere(asked: Call) -> None:
+    """Refuse a caller that is kept to some rooms what is about all of them; raises Forbidden."""
+    if asked.caller.rooms:
+        raise Forbidden("this is about all rooms; your key or token is for some", (("Authorization", "is for some"),))
+
+
+async def body(request: Request, *, optional: bool = False) -> Any:
+    """The JSON a request brings; {} where it may bring none. Raises RequestError."""
+    text = await raw(request, _JSON)
+    if optional and not text:
+        return {}
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise RequestError("the body is not JSON", (("", "is not JSON; write one object with its fields"),)) from None
+
+
+async def raw(request: Request, kinds: tuple[str, ...]) -> bytes:
+    """The body of a request, which must be of one of these types; raises RequestError."""
+    try:
+        content = await bounded_body(request, LARGEST_BODY)
+    except ClientDisconnect:
+        raise RequestError("the request was cut off") from None
+    if content is None:
+        raise TooLarge(f"the body is longer than {LARGEST_BODY >> 10} KiB")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content and kind not in kinds:
+        # Without this the page of any site could have a browser post here, as it may with forms.
+        raise Unsupported(f"the body must be {' or '.join(kinds)}", (("Content-Type", f"must be {kinds[0]}"),))
+    return content

@@ -1,0 +1,192 @@
+"""Who asks: API keys and tokens, what each may do, and in which rooms."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from egress.control import keys
+from egress.control.tokens import Tokens
+from egress.model.errors import Forbidden, Unauthorized
+from egress.model.request import Caller, Scope
+from egress.model.secrets import signing_keys
+from egress.web.limits import Rate, from_where
+
+if TYPE_CHECKING:
+    from egress.control.service import Service
+
+REMEMBERED = 10.0
+"""Seconds until a key is looked up again: so long one that was revoked on another server still works here."""
+
+TRIES = 10.0
+"""Keys that are not known yet one address may present a second."""
+
+ANYBODY = Caller("anybody", frozenset({"admin"}))
+"""Who asks on a server of one's own machine that has no keys yet."""
+
+_KEPT = 1000
+_LONGEST = 4096
+
+
+@dataclass(slots=True)
+class _Known:
+    """A key or token that was good, until when that counts, and the key's id."""
+
+    caller: Caller
+    until: float
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class Gate:
+    """Knows callers by what they bring; raises Unauthorized, Forbidden, TooMany.
+
+    Without any key or token secret everybody may do everything, on a loopback listener only: there a request must name
+    this machine and come from no other site's page, or any page in a browser here could ask in its user's place.
+    """
+
+    service: Service
+    local: bool
+    later: Callable[[Coroutine[Any, Any, Any]], object]
+    """Has something done that nobody waits for."""
+    clock: Callable[[], float] = time.monotonic
+    _known: OrderedDict[bytes, _Known] = field(default_factory=OrderedDict)
+    _tries: Rate = field(init=False)
+    _open: tuple[bool, float] = (False, float("-inf"))
+
+    def __post_init__(self) -> None:
+        self._tries = Rate(TRIES, self.clock)
+
+    async def admit(self, request: HTTPConnection, scope: Scope) -> Caller:
+        """Who asks, who may do what needs this scope."""
+        bearer = _bearer(request)
+        if bearer is None:
+            caller = await self._stranger(request)
+        else:
+            caller = await self._bringing(bearer, from_where(request.scope))
+        if not caller.may(scope):
+            raise Forbidden(
+                f"this needs the scope {scope}; {caller.name} has {', '.join(sorted(caller.scopes)) or 'none'}",
+                (("Authorization", f"lacks the scope {scope}"),),
+            )
+        return caller
+
+    def forget(self) -> None:
+        """Look every key up again: one was made or revoked."""
+        self._known.clear()
+        self._open = (False, float("-inf"))
+
+    async def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        if not self.local or self.service.tokens.usable:
+            return False
+        known, until = self._open
+        if self.clock() < until:
+            return known
+        known = not await self.service.store.read(keys.usable)
+        self._open = (known, self.clock() + REMEMBERED)
+        return known
+
+    async def publisher(self, request: HTTPConnection, room: str, address: str) -> None:
+        """Let somebody publish into a room, or raise: by the token of all rooms, one for this, or a key that may start.
+
+        Where anybody may do everything, or only that token is set and it is not, everybody may publish.
+        """
+        everybodys = self.service.settings.whip_token
+        if everybodys is None and await self.is_open():
+            return
+        bearer = _bearer(request)
+        if bearer is None:
+            raise Unauthorized("publishers need a token here", (("Authorization", "is missing"),))
+        if everybodys is not None and hmac.compare_digest(bearer.encode(), everybodys.reveal().encode()):
+            return
+        token = self.service.tokens.verify(bearer, "whip")
+        caller = token.caller if token else await self._bringing(bearer, from_where(request.scope))
+        names = (room, address)
+        if not (token or caller.may("start")) or not any(caller.may_enter(name) for name in names):
+            raise Forbidden("this token is not for this room", (("Authorization", "is for another room"),))
+
+    async def _stranger(self, request: HTTPConnection) -> Caller:
+        if not await self.is_open():
+            raise Unauthorized(
+                "bring an API key or a token: Authorization: Bearer …", (("Authorization", "is missing"),)
+            )
+        host = request.url.hostname or ""
+        origin = request.headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+        if not _names_this_machine(host) or foreign or request.headers.get("sec-fetch-site") == "cross-site":
+            raise Forbidden(
+                "without keys only this machine's own pages and programs may ask; make a key with egress keys create",
+                (("Host", "is not this machine's"),),
+            )
+        return ANYBODY
+
+    async def _bringing(self, bearer: str, address: str) -> Caller:
+        now = self.clock()
+        digest = hashlib.sha256(bearer.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and now < known.until:
+            return known.caller
+        self._tries.take(address)
+        found = await self._look_up(bearer)
+        if found is None:
+            self._known.pop(digest, None)
+            raise Unauthorized("this key or token is not valid here, or is over", (("Authorization", "is not valid"),))
+        self._tries.give_back(address)
+        self._known[digest] = found
+        if len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        if found.key is not None:
+            self.later(self.service.store.note(keys.note_used, found.key))
+        return found.caller
+
+    async def _look_up(self, bearer: str) -> _Known | None:
+        until = self.clock() + REMEMBERED
+        if bearer.startswith("egress_"):
+            key = await self.service.store.read(keys.verify, bearer)
+            return _Known(key.caller, until, key.id) if key else None
+        token = self.service.tokens.verify(bearer, "api")
+        return _Known(token.caller, min(until, self.clock() + token.expires - time.time())) if token else None
+
+
+def viewers(service: Service) -> Tokens:
+    """What makes and verifies tokens of viewers: with secrets of their own where those are set."""
+    own = signing_keys(service.settings.playback_secret)
+    return Tokens(own) if own else service.tokens
+
+
+def is_local(listen: str | None) -> bool:
+    """Whether a listener (HOST:PORT; None is the default one) is reached from this machine only."""
+    return _names_this_machine((listen or "127.0.0.1:0").rpartition(":")[0].strip("[]"))
+
+
+def _names_this_machine(host: str) -> bool:
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bearer(request: HTTPConnection) -> str | None:
+    """What an Authorization header brings, None without one."""
+    said = request.headers.get("authorization")
+    if said is None:
+        return None
+    kind, _, value = said.partition(" ")
+    value = value.strip()
+    if kind.lower() != "bearer" or not value or len(value) > _LONGEST or not value.isascii():
+        raise Unauthorized(
+            "the Authorization header must be Bearer and a key or token", (("Authorization", "is not Bearer …"),)
+        )
+    return value

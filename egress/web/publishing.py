@@ -1,0 +1,72 @@
+"""WHIP at the service's front door: who may publish, rooms that open because somebody comes, workers that know us."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from egress.model.errors import EgressError
+from egress.web import answers
+from egress.web.auth import Gate
+from egress.web.ingest import Ingest, refusal
+
+if TYPE_CHECKING:
+    from egress.control.service import Service
+
+
+class Publishing(Ingest):
+    """Passes WHIP requests on to the worker that holds the room; a POST to a room where no job runs may start one."""
+
+    def __init__(self, service: Service, gate: Gate) -> None:
+        super().__init__(self._whip)
+        self._service = service
+        self._gate = gate
+
+    async def endpoint(self, request: Request) -> Response:
+        """`/whip/{room}`: POST publishes, OPTIONS answers a browser's preflight."""
+        room = request.path_params["room"]
+        if request.method == "OPTIONS":
+            return self.preflight()
+        try:
+            await self._admit(request, room)
+            if self._whip(room) is None:
+                await self._service.open_room(room)
+        except EgressError as error:
+            return _refused(error)
+        return await super().endpoint(request)
+
+    async def resource(self, request: Request) -> Response:
+        """`/whip/{room}/{resource}`: as for `Ingest`, by those who may publish."""
+        if request.method == "OPTIONS":
+            return self.preflight()
+        try:
+            await self._admit(request, request.path_params["room"])
+        except EgressError as error:
+            return _refused(error)
+        return await super().resource(request)
+
+    def passed_in(self, request: Request) -> dict[str, str]:
+        """Headers a worker gets to see: the token of all rooms, where there is one, whatever let the publisher in."""
+        headers = super().passed_in(request)
+        headers.pop("authorization", None)
+        if (token := self._service.settings.whip_token) is not None:
+            headers["authorization"] = f"Bearer {token.reveal()}"
+        return headers
+
+    async def _admit(self, request: Request, room: str) -> None:
+        live = self._service.live(room)
+        await self._gate.publisher(request, room, live.job.room if live else f"local:{quote(room, safe='')}")
+
+    def _whip(self, room: str) -> str | None:
+        live = self._service.live(room)
+        return live.whip if live is not None else None
+
+
+def _refused(error: EgressError) -> Response:
+    answer = answers.of_error(error)
+    kept = {name: answer.headers[name] for name in ("retry-after", "www-authenticate") if name in answer.headers}
+    message = error.message if answer.status_code < 500 or answer.status_code == 503 else "the room cannot be opened"
+    return refusal(answer.status_code, message, kept)
