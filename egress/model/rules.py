@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from egress.model import registry
 from egress.model.file_rules import file_findings
+from egress.model.ladder_rules import ladder_findings
 from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
 from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
@@ -212,6 +213,7 @@ _RULES: tuple[Callable[[Pipeline], Iterator[Finding]], ...] = (
     look_findings,
     _size,
     _video,
+    ladder_findings,
     _audio,
     _sinks,
     file_findings,
