@@ -85,6 +85,15 @@ def reclaim(connection: Connection, occurrence: Occurrence, server: str, *, now:
     return connection.execute(update(occurrences).where(*mine, *same).values(server=server, at=at)).rowcount == 1
 
 
+def release(
+    connection: Connection, schedule: str, fire_at: Micros, server: str, *, note: str, now: Micros | None = None
+) -> bool:
+    """Give a claimed time back, for any server to `reclaim`; False when it was not this server's any more."""
+    mine = (_O.schedule == schedule, _O.fire_at == fire_at, _O.state == "claimed", _O.server == server)
+    values = {"server": None, "note": note[:500], "at": micros() if now is None else now}
+    return connection.execute(update(occurrences).where(*mine).values(**values)).rowcount == 1
+
+
 def last(connection: Connection, schedule: str) -> Occurrence | None:
     """The latest time of a schedule that is known of."""
     statement = select(*_COLUMNS).where(_O.schedule == schedule).order_by(_O.fire_at.desc()).limit(1)
