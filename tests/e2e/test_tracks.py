@@ -12,10 +12,12 @@ import av
 import pytest
 
 from egress.model.media import SECOND, Codec
+from egress.model.trackfiles import TrackFiles
 from tests.e2e.test_crash import recover
 from tests.lossy_whip import lossy
 from tests.recording import recording
 from tests.relay import Link
+from tests.s3_server import BUCKET, S3Server
 from tests.tracks import Events, document, events
 from tests.world import World
 
@@ -162,3 +164,19 @@ async def test_on_a_bad_network_pictures_go_on_at_keyframes_and_the_losses_are_t
         # A beep whose first packet is lost begins late: that is no matter of alignment, so the median judges.
         assert abs(statistics.median(found.offsets(who))) <= 0.020
         assert len(found.flashes[who]) >= 9
+
+
+async def test_tracks_go_to_a_store_as_well(tmp_path, monkeypatch):
+    with S3Server(tmp_path) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        pipeline = PIPELINE.format(per="participant").replace("to: tracks/", f"to: s3://{BUCKET}/{{job}}/tracks/")
+        world = World.everyone(1, 8)
+        async with recording(tmp_path, pipeline=pipeline) as job, world.perform(job.whip) as cast:
+            await cast.until(5)
+            assert await job.stop() == 0, job.ending
+        there = {key.rpartition("/")[2]: server.read(key) for key in server.objects() if "/tracks/" in key}
+    assert set(there) == {"ada-1.webm", "tracks.json"}
+    (row,) = TrackFiles.model_validate_json(there["tracks.json"]).files
+    assert row.bytes == len(there["ada-1.webm"])
+    assert not any(job.spool.iterdir())
