@@ -39,6 +39,7 @@ LENGTHS: Mapping[str, Nanos] = {"video": SECOND // 30, "audio": 20 * MILLISECOND
 _OPUS_HEAD = b"OpusHead" + struct.pack("<BBHIhB", 1, 2, 0, 48_000, 0, 0)
 """RFC 7845, 5.1: two channels, nothing to be skipped, for the stream began elsewhere."""
 
+_MOST_SIDE = 16_384
 _SETS, _DELIMITER = (7, 8), 9
 
 
@@ -58,9 +59,18 @@ class Form:
     @classmethod
     def of(cls, frame: EncodedFrame) -> Form:
         """The form of what begins with this keyframe or packet; raises Fault when it cannot be told."""
+        try:
+            form = cls._read(frame)
+        except (ValueError, OverflowError, struct.error) as error:
+            # What strangers send must not be more than a keyframe lost.
+            raise Fault(f"its header is broken: {error}") from error
+        if form.size is not None and not (0 < form.size.width <= _MOST_SIDE and 0 < form.size.height <= _MOST_SIDE):
+            raise Fault(f"it claims to be {form.size} large")
+        return form
+
+    @classmethod
+    def _read(cls, frame: EncodedFrame) -> Form:
         if frame.codec is Codec.VP8:
-            if len(frame.data) < 10:
-                raise Fault("it is cut short")
             width, height = struct.unpack_from("<HH", frame.data, 6)
             return cls(frame.codec, size=Size(width & 0x3FFF, height & 0x3FFF))
         if frame.codec is Codec.H264:

@@ -234,6 +234,29 @@ def test_a_track_that_is_joined_in_the_middle_begins_at_a_keyframe(keeper: Keepe
     assert keeper.made()["ada-camera-1.webm"].start == 2.0
 
 
+@pytest.mark.parametrize(
+    ("codec", "data"),
+    [
+        (Codec.VP8, b"\0\0\0\x9d\x01\x2a"),
+        (Codec.VP8, b"\0\0\0\x9d\x01\x2a\0\0\0\0"),
+        (Codec.H264, b"\0\0\0\1\x65\x88"),
+        (Codec.H264, b"\0\0\0\1\x67\x42\0\0\0\1\x68\xce\0\0\0\1\x65\x88"),
+        (Codec.H264, b"\0\0\0\1\x67\x42\xe0\x1f\x80\0\0\0\1\x68\xce\0\0\0\1\x65\x88"),
+        (Codec.H264, b"\0\0\0\1\x67\x42\xe0\x1f" + b"\xff" * 70_000 + b"\0\0\0\1\x68\xce\0\0\0\1\x65\x88"),
+    ],
+    ids=["short", "no size", "no sets", "short set", "cut set", "huge set"],
+)
+def test_a_broken_keyframe_is_left_out_and_harms_nobody(keeper: Keeper, codec: Codec, data: bytes) -> None:
+    keeper.take("v")
+    keeper.take("w", source=TrackSource.SCREEN)
+    keeper.sink.pass_on(Passed((TrackFrame("v", EncodedFrame(codec, data, 0, 0, True, stream=1), 0),)))
+    keeper.see("v", SECOND)
+    keeper.see("w", SECOND)
+    rows = keeper.made()
+    assert [row.streams[0].frames for row in rows.values()] == [30, 30]
+    assert rows["ada-camera-1.webm"].streams[0].lost.undecodable == 1
+
+
 def test_mutes_are_told(keeper: Keeper) -> None:
     keeper.take("v")
     keeper.see("v", SECOND)
