@@ -71,7 +71,7 @@ class Outlets:
     def _open(self, doc: SinkDoc, name: str = "") -> _Outlet:
         order = self._order
         streamed = isinstance(doc, STREAM_DOCS)
-        if streamed:
+        if isinstance(doc, STREAM_DOCS):
             name = name or self._free_name(doc.name or shown_stream(doc.to))
         berth = berth_of(order, len(self._all), doc)
         folder, doc = berth.folder, berth.doc

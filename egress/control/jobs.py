@@ -145,7 +145,8 @@ def create(connection: Connection, sealer: Sealer, draft: Draft, *, now: Micros 
     Raises Conflict when the idempotency key was used for another request, RoomTaken when `unique_room` is taken.
     """
     at = micros() if now is None else now
-    if draft.idempotency_key is not None and (made := _repeated(connection, draft)) is not None:
+    key = draft.idempotency_key
+    if key is not None and (made := repeated(connection, draft.caller, key, draft.body_hash)) is not None:
         return Created(get(connection, made), True)
     request = draft.request
     values = {
@@ -179,9 +180,9 @@ def create(connection: Connection, sealer: Sealer, draft: Draft, *, now: Micros 
         "sealed": sealer.seal(canonical(whole), f"job:{draft.id}"),
     }
     connection.execute(job_requests.insert().values(**shown))
-    if draft.idempotency_key is not None:
-        key = {"caller": draft.caller, "key": draft.idempotency_key, "request_hash": draft.body_hash}
-        connection.execute(idempotency.insert().values(**key, job=draft.id, created=at))
+    if key is not None:
+        row = {"caller": draft.caller, "key": key, "request_hash": draft.body_hash}
+        connection.execute(idempotency.insert().values(**row, job=draft.id, created=at))
     job = get(connection, draft.id)
     events.append(connection, "job.starting", happened(job), job=job.id, at=at)
     return Created(job, False)
@@ -206,11 +207,20 @@ def shown_request(connection: Connection, id_: str) -> dict[str, Any]:
 
 def request(connection: Connection, sealer: Sealer, id_: str) -> tuple[JobRequest, dict[str, Any] | None]:
     """What was asked for, secrets and all, and the pipeline's document if it was kept; raises NotFound."""
-    sealed = connection.execute(select(job_requests.c.sealed).where(job_requests.c.job == id_)).scalar_one_or_none()
-    if sealed is None:
-        raise missing(id_)
-    whole = json.loads(sealer.open(sealed, f"job:{id_}").reveal())
+    whole = _opened(connection, sealer, id_)
     return read_request(whole["request"]), whole["pipeline_doc"]
+
+
+def keep_wishes(connection: Connection, sealer: Sealer, id_: str, lines: Sequence[str]) -> None:
+    """Keep commands a job obeys, as lines, sealed beside its request, for whoever starts its next worker."""
+    whole = _opened(connection, sealer, id_) | {"wishes": list(lines)}
+    sealed = sealer.seal(canonical(whole), f"job:{id_}")
+    connection.execute(job_requests.update().where(job_requests.c.job == id_).values(sealed=sealed))
+
+
+def wishes(connection: Connection, sealer: Sealer, id_: str) -> tuple[str, ...]:
+    """The commands that `keep_wishes` kept; raises NotFound."""
+    return tuple(_opened(connection, sealer, id_).get("wishes", ()))
 
 
 def remove(connection: Connection, id_: str) -> None:
@@ -263,14 +273,22 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, Any], 
     return connection.execute(only.returning(*table.primary_key.columns)).first() is not None
 
 
-def _repeated(connection: Connection, draft: Draft) -> str | None:
-    """The job that this caller's key made; raises Conflict when that was another request."""
-    mine = (idempotency.c.caller == draft.caller, idempotency.c.key == draft.idempotency_key)
+def repeated(connection: Connection, caller: str, key: str, hash_: str) -> str | None:
+    """The job that this caller's idempotency key made; raises Conflict when that was another request."""
+    mine = (idempotency.c.caller == caller, idempotency.c.key == key)
     row = connection.execute(select(idempotency.c.request_hash, idempotency.c.job).where(*mine)).one_or_none()
     if row is None:
         return None
-    if row.request_hash != draft.body_hash:
+    if row.request_hash != hash_:
         what = "was used for another request; use a key of its own for each"
         raise Conflict(f"the idempotency key {what}", (("Idempotency-Key", what),))
     job: str = row.job
     return job
+
+
+def _opened(connection: Connection, sealer: Sealer, id_: str) -> dict[str, Any]:
+    sealed = connection.execute(select(job_requests.c.sealed).where(job_requests.c.job == id_)).scalar_one_or_none()
+    if sealed is None:
+        raise missing(id_)
+    whole: dict[str, Any] = json.loads(sealer.open(sealed, f"job:{id_}").reveal())
+    return whole

@@ -1,0 +1,91 @@
+"""What a server keeps in its spool beside the jobs: who it is, logs and pictures, all of bounded size and age."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from egress.control.commission import LOGS
+from egress.control.following import THUMBNAILS
+from egress.control.values import new_id
+from egress.model.errors import DestinationError, RequestError
+
+LARGEST_LOG = 4 << 20
+"""Bytes of one job's log, of which the latest half stays."""
+
+KEPT_FOR = 30 * 24 * 3600
+"""Seconds logs and pictures of jobs are kept."""
+
+_SERVERS = "servers"
+_MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which server this is: the same when it is started again. Held until `release`."""
+
+    id: str
+    handle: int
+
+    def release(self) -> None:
+        """Let another process be this server."""
+        os.close(self.handle)
+
+
+def identify(spool: Path, *, alone: bool) -> Identity:
+    """The first server of this spool that no living process is; `alone`: there may be only one.
+
+    Raises RequestError when it runs already, DestinationError when the spool cannot be used.
+    """
+    try:
+        (spool / _SERVERS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in range(1, 2 if alone else _MOST + 1):
+            handle = os.open(spool / _SERVERS / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            return Identity(_named(handle), handle)
+    except OSError as error:
+        raise DestinationError(f"spool {spool}: {error.strerror}; choose another with --spool") from error
+    wrong = "is in use by another egress serve; end that, or choose another with --spool"
+    raise RequestError(f"spool {spool} {wrong}", (("spool", wrong),))
+
+
+def trim_logs(spool: Path) -> int:
+    """Cut logs that are too long, and take away what is too old; gives how many were touched."""
+    touched = 0
+    for path in (*(spool / LOGS).glob("*.log"), *(spool / THUMBNAILS).glob("*.jpg")):
+        with contextlib.suppress(OSError):
+            known = path.stat()
+            if time.time() - known.st_mtime > KEPT_FOR:
+                path.unlink()
+                touched += 1
+            elif path.suffix == ".log" and known.st_size > LARGEST_LOG:
+                _cut(path, LARGEST_LOG // 2)
+                touched += 1
+    return touched
+
+
+def _cut(path: Path, size: int) -> None:
+    """Keep the last bytes of a file that others append to, from a whole line on."""
+    with path.open("r+b") as file:
+        file.seek(-size, os.SEEK_END)
+        kept = file.read().partition(b"\n")[2]
+        file.truncate(0)
+    with path.open("ab") as file:
+        file.write(kept)
+
+
+def _named(handle: int) -> str:
+    known = os.pread(handle, 100, 0).decode("ascii", errors="replace").strip()
+    if known:
+        return known
+    name = new_id("srv")
+    os.pwrite(handle, name.encode(), 0)
+    return name
