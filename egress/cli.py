@@ -1,4 +1,4 @@
-"""The `egress` command: record, demo, preview, check, doctor, recover. Each imports what it needs when it runs."""
+"""The `egress` command: record, serve, demo, preview, check, doctor, recover. Each imports what it needs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ commands taken with --control, each answered by an event (on a line of its own w
   {"command": "mark", "text": "Vote"}                  a chapter
   {"command": "stop", "reason": "the talk is over"}
 "id": a number or text of yours in any of them comes back with the answer."""
+
+
+_SERVE = """\
+Ctrl-C stops all jobs cleanly and ends; once more ends at once and leaves them running for the next `egress serve`.
+SIGTERM takes no more jobs, waits for those that run (EGRESS_DRAIN), and leaves the rest running as well.
+A database address with a password belongs into EGRESS_DATABASE: command lines are there for every user to read."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     _job_flags(record)
     record.set_defaults(run=_record)
+
+    serve = commands.add_parser(
+        "serve",
+        help="run as a service: an API and a dashboard to start, watch and schedule jobs",
+        epilog=_SERVE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("--listen", metavar="HOST:PORT", help="default: 127.0.0.1:8080 (EGRESS_LISTEN)")
+    serve.add_argument("--database", metavar="URL", help="default: a file in the spool (EGRESS_DATABASE)")
+    serve.add_argument("--to", type=_folder, default=Path(), metavar="DIR", help="output folder, default: here")
+    serve.add_argument("--json", action="store_true", help="say where it listens as a JSON line")
+    _settings_flags(serve)
+    serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="synthetic participants in a local room, recorded for real")
     demo.add_argument("--participants", type=int, default=4, metavar="N", help="default: %(default)s")
@@ -160,6 +179,12 @@ def _record(arguments: argparse.Namespace) -> int:
     from egress.commands import record
 
     return record.run(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from egress.commands import serve
+
+    return serve.run(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

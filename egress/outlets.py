@@ -26,6 +26,7 @@ from egress.model.rules import MAX_SINKS
 from egress.model.streams import STREAM_DOCS, check_stream, shown_stream, stream_doc
 from egress.model.targets import scheme_of
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
+from egress.sinks.glance import FILE, Glance
 from egress.storage.receipt import keep_receipt, undelivered
 
 DEADLINE = 20.0
@@ -65,8 +66,17 @@ class Outlets:
         self._all: list[_Outlet] = []
         self._leaving: dict[asyncio.Task[None], _Outlet] = {}
         self._closing = False
+        self._glance = self._look() if order.preview else None
         for doc in order.pipeline.sinks:
             self._open(doc)
+
+    def _look(self) -> SinkThread:
+        """What keeps the newest picture, which no part of the job depends on."""
+        folder = Path(self._order.folder)
+        doc = SinkDoc(kind="glance", to=str(folder / FILE), required=False)
+        order = self._order
+        context = SinkContext(order.id, order.room, order.title, self._started, folder, doc.to, self._announce)
+        return SinkThread(doc.kind, Glance(doc, context), self._programme)
 
     def _open(self, doc: SinkDoc, name: str = "") -> _Outlet:
         order = self._order
@@ -174,6 +184,8 @@ class Outlets:
         """Offer one packet to every sink; never waits; called from the encoders' threads."""
         for outlet in self._outlets:
             outlet.thread.offer(packet)
+        if packet.key and self._glance is not None:
+            self._glance.offer(packet)
 
     def pass_on(self, passed: Passed) -> None:
         """Offer frames of tracks to the sinks that take them; never waits; called on the loop."""
@@ -238,6 +250,8 @@ class Outlets:
         knows why and `undelivered` where what there is has been kept.
         """
         self._closing = True
+        if self._glance is not None:
+            self._glance.give_up("the job ends")
         ends = [asyncio.to_thread(outlet.finish) for outlet in self._outlets]
         earlier = asyncio.gather(*(asyncio.to_thread(self._salvage, berth) for berth in self._earlier()))
         await asyncio.gather(self.settled(), *ends)

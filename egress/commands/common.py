@@ -21,15 +21,14 @@ from egress.progress import Progress, summary
 DEFAULT_LISTEN = ("127.0.0.1", 8080)
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The settings, flags over environment over file over defaults."""
+def settings_of(arguments: argparse.Namespace, **flags: str | None) -> Settings:
+    """The settings, flags over environment over file over defaults; `flags` are those only one command has."""
     for name in unknown_variables(os.environ):
         print(f"egress: warning: there is no setting {name}; see docs/settings.md", file=sys.stderr)
     if arguments.config:
         # Recovery after a worker's death is a process of its own, and reads the same file.
         os.environ[CONFIG_VARIABLE] = str(arguments.config)
-    flags = {"spool": arguments.spool} if arguments.spool else {}
-    return Settings.load(config=arguments.config, flags=flags)
+    return Settings.load(config=arguments.config, flags={"spool": arguments.spool or None, **flags})
 
 
 def unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ _AGAIN = 1.0
 _KEPT = {"room": "event", "destination": "state", "sink": "state"}
 """Events whose type gets what happened added: room.joined, destination.live, sink.failed."""
 _OF_DESTINATIONS = ("name", "to", "state", "reason", "bytes", "retries")
-_PLAIN = ("control", "warning", "thumbnail")
+_PLAIN = ("control", "warning", "thumbnail", "pause")
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Follower:
         self.cost = job.cost_milli
         self.expected = admission.estimate(order.pipeline)
         self.figures = Figures()
-        self.live: dict[str, Any] = {**_addresses(order), **job.live}
+        self.live: dict[str, Any] = {**addresses(order), **job.live}
         self.ready = asyncio.Event()
         self.over = asyncio.Event()
         self._store = store
@@ -223,9 +223,8 @@ class Follower:
         elif kind == "destination":
             self.live["destinations"] = _told_of(self.live.get("destinations", ()), event)
             self._append(event)
-        elif kind in _KEPT or kind in _PLAIN or kind == "pause":
-            if kind != "control" or self._answered(event):
-                self._append(event)
+        elif (kind in _KEPT or kind in _PLAIN) and (kind != "control" or self._answered(event)):
+            self._append(event)
         self._set_live()
         async with self._written:
             self._written.notify_all()
@@ -343,7 +342,8 @@ class Follower:
                 self._written.notify_all()
 
 
-def _addresses(order: JobOrder) -> dict[str, Any]:
+def addresses(order: JobOrder) -> dict[str, Any]:
+    """Where a job is to be reached, as far as that is known before its worker begins."""
     streams = [sink for sink in order.pipeline.sinks if isinstance(sink, STREAM_DOCS)]
     name = room_name(order.room)
     live = any(isinstance(sink, HlsDoc) and scheme_of(sink.to) == "file" for sink in order.pipeline.sinks)

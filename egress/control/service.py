@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from egress.control import admission, artifacts, commission, job_moves, jobs, pruning, servers, upkeep
-from egress.control.following import PICTURE, THUMBNAILS
+from egress.control import admission, artifacts, commission, job_moves, jobs, keys, pruning, servers, upkeep
+from egress.control.following import PICTURE, THUMBNAILS, addresses
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live, Lives
+from egress.control.scheduler import Scheduler
 from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.supervisor import Supervisor
@@ -59,21 +60,27 @@ class Service:
         self._lives = Lives()
         self._hls: list[Callable[[str, Event], None]] = []
         self.supervisor = Supervisor(store, settings, server, self._updates, self._tell_hls, self._lives.ended)
+        self.scheduler = Scheduler(self)
         self._opening: dict[str, asyncio.Task[str | None]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, settings: Settings, root: Path, *, url: str = "", name: str = "") -> AsyncIterator[Service]:
+    async def open(
+        cls, settings: Settings, root: Path, *, url: str = "", name: str = "", exposed: bool = False
+    ) -> AsyncIterator[Service]:
         """A server that runs for the length of the context; `root` is the output folder, `url` where it is reached.
 
         What it was running when it ended goes on. Leaving the context leaves workers running for the next one: `drain`
-        or `stop_all` before. Raises RequestError naming the setting that is wrong.
+        or `stop_all` before. Raises RequestError naming the setting that is wrong; with `exposed`, also when there is
+        nothing by which friends could be told from strangers.
         """
         spool = settings.spool
         for folder in (spool, spool / commission.LOGS, spool / THUMBNAILS):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = await asyncio.to_thread(Store.open, settings.database, spool, settings.secret_key)
         try:
+            if exposed and not tokens_of(settings).usable and not await store.read(keys.usable):
+                raise _open_to_strangers()
             identity = await asyncio.to_thread(upkeep.identify, spool, alone=not store.is_shared)
             try:
                 now = micros()
@@ -158,6 +165,7 @@ class Service:
             created = jobs.create(c, self.store.sealer, draft)
             if not created.repeated:
                 job_moves.begin_attempt(c, draft.id, self.server.id)
+                job_moves.set_live(c, draft.id, addresses(order))
             return Created(jobs.get(c, created.job.id), created.repeated)
 
         with self.supervisor.admitted(order, cost):
@@ -286,10 +294,11 @@ class Service:
             asyncio.create_task(self.supervisor.run(), name="supervisor"),
             asyncio.create_task(self._upkeep(), name="upkeep"),
         ]
-        for task in tasks:
-            task.add_done_callback(_complain)
         try:
             await self.supervisor.adopt_all()
+            tasks.append(asyncio.create_task(self.scheduler.run(), name="scheduler"))
+            for task in tasks:
+                task.add_done_callback(_complain)
             yield
         finally:
             self._updates.close()
@@ -367,6 +376,14 @@ def _places(connection: Connection, job: KeptJob) -> tuple[str, ...]:
 def _complain(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("%s has stopped", task.get_name(), exc_info=error)
+
+
+def _open_to_strangers() -> RequestError:
+    wrong = (
+        "is reached from other machines, and there is no key yet: make one (egress keys create NAME --scope admin) "
+        "or set EGRESS_TOKEN_SECRET, or listen on 127.0.0.1"
+    )
+    return RequestError(f"the address to listen on {wrong}", (("listen", wrong),))
 
 
 def _not_now(why: str) -> Conflict:
