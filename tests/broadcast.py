@@ -14,10 +14,11 @@ from typing import Any
 import av
 import numpy as np
 
-from egress.media.encoder import AudioEncoder, VideoEncoder
+from egress.media.encoder import AudioEncoder
+from egress.media.ladder import Ladder
 from egress.model.media import SECOND, Packet, Size
 from egress.model.outputs import HlsDoc
-from egress.model.pipeline import Audio, Video
+from egress.model.pipeline import Audio, RungDoc, Video
 from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
 from egress.sinks.hls import HlsSink
 
@@ -25,11 +26,20 @@ from egress.sinks.hls import HlsSink
 class Broadcast:
     """Writes 320x180 picture and a tone into `folder` until stopped, in segments of 2 s and parts of 500 ms.
 
-    The first `behind` seconds are written at once, as if it had begun that long ago.
+    The first `behind` seconds are written at once, as if it had begun that long ago. `rungs` are smaller pictures
+    beside it.
     """
 
-    def __init__(self, folder: Path, announce: Callable[[dict[str, Any]], None], *, behind: float = 0.0) -> None:
-        doc = HlsDoc(kind="hls", to="hls", part="500ms", segment="2s")
+    def __init__(
+        self,
+        folder: Path,
+        announce: Callable[[dict[str, Any]], None],
+        *,
+        behind: float = 0.0,
+        rungs: tuple[RungDoc, ...] = (),
+    ) -> None:
+        doc = HlsDoc(kind="hls", to="hls", part="500ms", segment="2s", audio_only=bool(rungs))
+        self._video = Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast", ladder=rungs)
         spool = folder.parent / "spool"
         spool.mkdir()
         started = datetime.now(UTC) - timedelta(seconds=behind)
@@ -48,9 +58,9 @@ class Broadcast:
 
     def _run(self) -> None:
         packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
-        picture = VideoEncoder(Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast"), packets.put)
+        picture = Ladder(self._video, packets.put)
         sound = AudioEncoder(Audio(), packets.put)
-        thread = SinkThread("hls", self._sink, (picture.info, sound.info))
+        thread = SinkThread("hls", self._sink, (*picture.infos, sound.info))
         thread.offer(Mark(SECOND, "join", "Ada joined"))
         canvas = av.VideoFrame(320, 180, "yuv420p")
         luma = np.frombuffer(canvas.planes[0], np.uint8).reshape(180, -1)

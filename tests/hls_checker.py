@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import httpx
 
 from tests.hls_findings import RULES, Findings, Violation
+from tests.hls_ladder_rules import check_ladder
 from tests.hls_live_rules import check_live
 from tests.hls_media_rules import Rendition, check_media, check_tags
 from tests.hls_reading import Fetcher, Playlist, attributes, nal_types, read_fragments, read_playlist, read_tags
@@ -43,6 +44,7 @@ def examine(url: str) -> Findings:
         _multivariant(found, tags, renditions)
         _iframes(found, fetcher, url, tags, renditions)
         _together(found, list(renditions.values()))
+        check_ladder(found, list(renditions.values()))
         _reports(found, renditions)
         found.expect("A8.18", url, not fetcher.redirected, f"redirects: {fetcher.redirected}")
         found.expect("B6.2.1r", url, not fetcher.missing, f"missing: {fetcher.missing}")
@@ -82,7 +84,9 @@ def _multivariant(found: Findings, tags: Sequence[tuple[str, str]], renditions: 
             variant = attributes(value)
             codecs += variant.get("CODECS", "").split(",")
             found.expect("B4.3", uri, variant.get("AUDIO", "") in {"", *groups}, f"no group {variant.get('AUDIO')}")
-            played = [renditions[u] for u in (uri, *groups.get(variant.get("AUDIO", ""), ())) if u in renditions]
+            # Sound alone is its own group too.
+            uris = dict.fromkeys((uri, *groups.get(variant.get("AUDIO", ""), ())))
+            played = [renditions[u] for u in uris if u in renditions]
             _variant(found, uri, variant, played)
     found.expect("A2.3", "multivariant", "mp4a.40.2" in codecs, f"codecs are {codecs}")
 

@@ -124,12 +124,23 @@ class OtherSinkDoc(SinkDoc):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-_OURS = ("mp4", "hls", "rtmp", "srt", "audio", "webm", "thumbnails", "waveform", "tracks")
+SINKS: dict[str, type[SinkDoc]] = {
+    "mp4": Mp4Doc,
+    "hls": HlsDoc,
+    "rtmp": RtmpDoc,
+    "srt": SrtDoc,
+    "audio": AudioFileDoc,
+    "webm": WebmDoc,
+    "thumbnails": ThumbnailsDoc,
+    "waveform": WaveformDoc,
+    "tracks": TracksDoc,
+}
+"""Our kinds of sinks, and the document of each."""
 
 
 def _kind(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in _OURS else "other"
+    return kind if kind in SINKS else "other"
 
 
 AnySink = Annotated[

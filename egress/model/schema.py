@@ -6,12 +6,9 @@ import json
 from typing import Any, get_args
 
 from egress.model.look import LAYOUTS, ThemeDoc
-from egress.model.outputs import HlsDoc, Mp4Doc, RtmpDoc, SinkDoc, SrtDoc
+from egress.model.outputs import SINKS
 from egress.model.pipeline import Pipeline
 from egress.model.shape import all_models
-
-SINKS: dict[str, type[SinkDoc]] = {"mp4": Mp4Doc, "hls": HlsDoc, "rtmp": RtmpDoc, "srt": SrtDoc}
-"""The document of each of our sinks."""
 
 
 def schema() -> dict[str, Any]:

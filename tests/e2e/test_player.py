@@ -13,12 +13,15 @@ from playwright.async_api import Browser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from egress.control.tokens import Tokens
+from egress.model.media import Size
+from egress.model.pipeline import RungDoc
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.playback import Playback
 from egress.web.server import WebServer
 from tests.broadcast import Broadcast
 from tests.browser import chromium, watch
+from tests.hls_checker import examine
 
 
 @pytest_asyncio.fixture
@@ -137,6 +140,37 @@ async def test_plays_live_a_few_parts_behind_and_goes_on_as_a_recording(browser:
         await tab.until("the end", lambda told: told["state"] == "ended")
         assert failed == [] and told["errors"] == []
         assert not [complaint for complaint in tab.complaints if "404" not in complaint]
+
+
+async def test_changes_between_the_sizes_of_a_ladder(browser: Browser, tmp_path: Path) -> None:
+    origins = {"talk": (origin := Origin(folder := tmp_path / "hls"))}
+    loop = asyncio.get_running_loop()
+    rungs = (RungDoc(size=Size(192, 108), bitrate=120_000), RungDoc(size=Size(128, 72), bitrate=60_000))
+    broadcast = Broadcast(
+        folder, lambda event: loop.call_soon_threadsafe(origin.announce, event), behind=6.0, rungs=rungs
+    )
+    async with WebServer(create_app(origins=origins, whip=lambda room: None)) as server:
+        broadcast.start()
+        try:
+            tab = await watch(browser, f"{server.url}/live/talk/")
+            await tab.until("playing live", lambda told: told.get("time", 0) > 1 and told["live"])
+            heights = await tab.page.evaluate("window.player.hls.levels.map((level) => level.height)")
+            assert sorted(heights) == [72, 108, 180], "the player itself leaves the sound alone out"
+            for height, width in ((72, 128), (180, 320), (108, 192)):
+                await tab.page.evaluate(f"window.player.hls.nextLevel = {heights.index(height)}")
+                began = (await tab.told())["time"]
+                told = await tab.until(f"{height} lines", lambda told, width=width: told["width"] == width)
+                await tab.until("going on", lambda told, began=began: told["time"] > began + 1)
+            assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
+        finally:
+            await asyncio.to_thread(broadcast.stop)
+        assert told["errors"] == []
+        assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
+
+
+def broken(url: str) -> list[str]:
+    """What must not be of a presentation."""
+    return [str(violation) for violation in examine(url).broken]
 
 
 @pytest.mark.parametrize("path", ["/live/nothing/", "/live/nothing/index.m3u8"])

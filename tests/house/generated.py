@@ -73,11 +73,18 @@ _CARDS = {
 }
 _MEDIA = {
     "video": "Video",
+    "video.ladder: each rung": "RungDoc",
     "audio": "Audio",
     "sinks: kind: mp4": "Mp4Doc",
     "sinks: kind: hls": "HlsDoc",
     "sinks: kind: rtmp": "RtmpDoc",
+    "sinks: kind: hls: captions: each": "CaptionsDoc",
     "sinks: kind: srt": "SrtDoc",
+    "sinks: kind: audio": "AudioFileDoc",
+    "sinks: kind: webm": "WebmDoc",
+    "sinks: kind: thumbnails": "ThumbnailsDoc",
+    "sinks: kind: waveform": "WaveformDoc",
+    "sinks: kind: tracks": "TracksDoc",
     "stop": "Stop",
 }
 _NONE = {

@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,39 @@ def test_there_are_about_sixty_rules_and_none_is_made_up_on_the_way() -> None:
     assert len(RULES) >= 60
     with pytest.raises(AssertionError):
         Findings().expect("A0.0", "here", False, "no such rule")
+
+
+@pytest.fixture
+def ladder(tmp_path: Path) -> Path:
+    """An ended presentation of one picture in two sizes, which are the same here."""
+    sink = HlsSink(
+        HlsDoc(kind="hls", to="x", segment="2s", audio_only=True), context(tmp_path / "spool", tmp_path / "hls")
+    )
+    show = programme(6.7)
+    smaller = replace(show.streams[0], id="video-1", rung=1)
+    sink.open((*show.streams, smaller))
+    for packet in show.packets:
+        sink.write(packet)
+        if packet.stream == "video":
+            sink.write(replace(packet, stream="video-1"))
+    sink.close()
+    return tmp_path / "hls"
+
+
+def test_a_ladder_breaks_no_rule(ladder: Path) -> None:
+    with served(ladder) as url:
+        assert not check(f"{url}/index.m3u8")
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (swap("video-1.m3u8", r"seg-1\.m4s", "seg-2.m4s"), "A7.4v"),
+        (swap("video-1.m3u8", r"#EXTINF:2\.000000", "#EXTINF:1.900000"), "A7.4v"),
+        (patch("video-1/init.mp4", b"avc1", 28, struct.pack(">H", 200)), "A1.33"),
+    ],
+)
+def test_sizes_that_do_not_go_together_are_found(ladder: Path, change: Break, rule: str) -> None:
+    change(ladder)
+    with served(ladder) as url:
+        assert rule in {violation.rule for violation in check(f"{url}/index.m3u8")}

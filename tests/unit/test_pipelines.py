@@ -15,6 +15,7 @@ SHIPPED = (
     "audio-only",
     "interview",
     "live-hls",
+    "live-ladder",
     "live-rtmp",
     "portrait-social",
     "record-grid",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from egress.model.look import LAYOUTS
+from egress.model.outputs import SINKS
 from egress.model.schema import schema
 
 
@@ -19,7 +20,7 @@ def test_the_schema_gives_defaults_as_they_are_written() -> None:
 
 
 def test_a_sink_of_ours_cannot_pass_as_one_of_another_package() -> None:
-    assert schema()["$defs"]["OtherSinkDoc"]["properties"]["kind"]["not"] == {"enum": ["mp4", "hls", "rtmp"]}
+    assert schema()["$defs"]["OtherSinkDoc"]["properties"]["kind"]["not"] == {"enum": list(SINKS)}
 
 
 def test_the_schema_tells_our_layouts_from_others_and_takes_a_theme_by_its_name() -> None:
