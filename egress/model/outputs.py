@@ -140,7 +140,7 @@ SINKS: dict[str, type[SinkDoc]] = {
 
 def _kind(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in SINKS else "other"
+    return kind if isinstance(kind, str) and kind in SINKS else "other"
 
 
 AnySink = Annotated[
