@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from egress.control import admission, artifacts, commission, job_moves, jobs, keys, pruning, servers, upkeep
+from egress.control.first_template import furnish
 from egress.control.following import PICTURE, THUMBNAILS, addresses
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live, Lives
@@ -22,6 +23,7 @@ from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.supervisor import Supervisor
 from egress.control.tokens import Tokens
+from egress.control.triggers import Triggers
 from egress.control.updates import Update, Updates
 from egress.control.values import Micros, micros
 from egress.model import control
@@ -54,7 +56,8 @@ class Service:
         self.root = root.absolute()
         self.server = server
         self.tokens = tokens_of(settings)
-        self.opener: Opener | None = None
+        self.triggers = Triggers(self)
+        self.opener: Opener = self.triggers.open_room
         """Asked when somebody publishes to a room nobody holds."""
         self._updates = Updates(store)
         self._lives = Lives()
@@ -240,8 +243,6 @@ class Service:
         found = self.live(name)
         if found is not None and not found.over:
             return await self._opened(found)
-        if self.opener is None:
-            return None
         # Several publishers who come at once begin one job.
         task = self._opening.get(name)
         if task is None:
@@ -289,6 +290,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         await self._updates.begin()
+        await self.store.write(furnish, self.store.sealer)
         tasks = [
             asyncio.create_task(self._updates.run(), name="updates"),
             asyncio.create_task(self.supervisor.run(), name="supervisor"),
@@ -297,6 +299,7 @@ class Service:
         try:
             await self.supervisor.adopt_all()
             tasks.append(asyncio.create_task(self.scheduler.run(), name="scheduler"))
+            tasks.append(asyncio.create_task(self.triggers.run(), name="triggers"))
             for task in tasks:
                 task.add_done_callback(_complain)
             yield

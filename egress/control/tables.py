@@ -249,6 +249,7 @@ triggers_seen = Table(
     _text("event_id"),
     _number("at"),
     _text("job", null=True),
+    _text("note"),
     PrimaryKeyConstraint("source", "event_id"),
     Index(None, "at"),
 )
