@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, tuple_, update
 
 from egress.control import events
+from egress.control.job_lists import in_rooms
 from egress.control.jobs import get as get_job
 from egress.control.jobs import insert_new
 from egress.control.tables import artifacts, jobs
@@ -82,18 +83,23 @@ def page(
     *,
     job: str | None = None,
     room: str | None = None,
+    rooms: Sequence[str] = (),
     kind: str | None = None,
     limit: int = 50,
     after: str | None = None,
 ) -> Page[KeptArtifact]:
-    """Artifacts of all jobs, the latest first; `room` is an address or a name."""
+    """Artifacts of all jobs, the latest first; `room` is an address or a name, `rooms` patterns, () is all."""
     statement = select(*_COLUMNS).order_by(_A.created.desc(), _A.id.desc()).limit(limit + 1)
     if job is not None:
         statement = statement.where(_A.job == job)
     if kind is not None:
         statement = statement.where(_A.kind == kind)
+    if room is not None or rooms:
+        statement = statement.join(jobs)
     if room is not None:
-        statement = statement.join(jobs).where((jobs.c.room == room) | (jobs.c.room_name == room))
+        statement = statement.where((jobs.c.room == room) | (jobs.c.room_name == room))
+    if rooms:
+        statement = statement.where(in_rooms(connection, rooms))
     if after is not None:
         statement = statement.where(tuple_(_A.created, _A.id) < read_cursor(after, int, str))
     found = [_artifact(row) for row in connection.execute(statement)]

@@ -49,8 +49,9 @@ _WANTING = select(webhooks.c.id, webhooks.c.events).where(webhooks.c.enabled == 
 _FRESH = {"attempts": 0, "state": "waiting", "status": None, "error": "", "delivered_at": None, "lease_until": 0}
 
 
-def enqueue(connection: Connection, event: Event) -> int:
-    """Have every webhook told that wants events of this type; gives how many. Part of appending an event."""
+def enqueue(connection: Connection, event: Event, only: str | None = None) -> int:
+    """Have every webhook told that wants events of this type, or just `only` that one, whatever it wants; gives how
+    many. Part of appending an event."""
     rows = [
         {
             **_FRESH,
@@ -64,7 +65,7 @@ def enqueue(connection: Connection, event: Event) -> int:
             "next_at": event.at,
         }
         for webhook, patterns in connection.execute(_WANTING).all()
-        if any(fnmatchcase(event.type, pattern) for pattern in json.loads(patterns))
+        if (any(fnmatchcase(event.type, one) for one in json.loads(patterns)) if only is None else webhook == only)
     ]
     if rows:
         connection.execute(insert(deliveries), rows)
@@ -141,6 +142,12 @@ def replay_failed(connection: Connection, webhook: str, *, since: Micros = 0, no
 def get(connection: Connection, id_: str) -> Delivery:
     """One delivery; raises NotFound."""
     return _one(connection.execute(select(*_COLUMNS).where(_D.id == id_)).one_or_none())
+
+
+def of_event(connection: Connection, event_id: str, webhook: str) -> Delivery:
+    """What became of telling an event to a webhook; raises NotFound."""
+    mine = (_D.event_id == event_id, _D.webhook == webhook)
+    return _one(connection.execute(select(*_COLUMNS).where(*mine)).one_or_none())
 
 
 def page(

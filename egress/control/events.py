@@ -40,9 +40,16 @@ _LAST = select(func.coalesce(func.max(_E.seq), 0))
 
 
 def append(
-    connection: Connection, type_: str, body: Mapping[str, Any], *, job: str | None = None, at: Micros | None = None
+    connection: Connection,
+    type_: str,
+    body: Mapping[str, Any],
+    *,
+    job: str | None = None,
+    at: Micros | None = None,
+    only: str | None = None,
 ) -> Event:
-    """Write an event down, and a delivery of it for every webhook that wants it; in a durable transaction.
+    """Write an event down, and a delivery of it for every webhook that wants it, or for `only` one; in a durable
+    transaction.
 
     `type_` is like job.running; `body` must hold no secrets.
     """
@@ -50,7 +57,7 @@ def append(
     id_, text = new_id("evt"), canonical(body)
     made = {"id": id_, "job": job, "at": at, "type": type_, "body": text}
     event = Event(connection.execute(_APPEND, made).scalar_one(), id_, job, at, type_, text)
-    deliveries.enqueue(connection, event)
+    deliveries.enqueue(connection, event, only)
     return event
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +79,13 @@ def counts(connection: Connection) -> dict[tuple[str, str | None], int]:
     return {(state, blame): number for state, blame, number in connection.execute(statement)}
 
 
-def _filtered(connection: Connection, statement: Select[Any], only: JobFilter) -> Select[Any]:
+def in_rooms(connection: Connection, patterns: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a job's room fits one of a caller's patterns, by its address or its name."""
     is_sqlite = connection.dialect.name == "sqlite"
+    return or_(*(_fits(name, pattern, is_sqlite) for pattern in patterns for name in (_J.room, _J.room_name)))
+
+
+def _filtered(connection: Connection, statement: Select[Any], only: JobFilter) -> Select[Any]:
     conditions: list[ColumnElement[bool]] = []
     if only.states:
         states = [state.value for state in only.states]
@@ -87,8 +93,7 @@ def _filtered(connection: Connection, statement: Select[Any], only: JobFilter) -
     if only.room is not None:
         conditions.append(or_(_J.room == only.room, _J.room_name == only.room))
     if only.rooms:
-        names = (_J.room, _J.room_name)
-        conditions.append(or_(*(_fits(name, pattern, is_sqlite) for pattern in only.rooms for name in names)))
+        conditions.append(in_rooms(connection, only.rooms))
     for column, value in (
         (_J.template, only.template),
         (_J.pipeline, only.pipeline),

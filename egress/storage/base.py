@@ -109,6 +109,13 @@ class Storage(ABC):
         """What became of a file that is gone from the spool, when a `put` in a process that died had confirmed it."""
         return None
 
+    def presign(self, location: str, seconds: int) -> str | None:
+        """An address at which anybody can fetch a file for so many seconds; None where this storage gives none.
+
+        Raises RequestError, DestinationError.
+        """
+        return None
+
     def status(self) -> Mapping[str, Any]:
         """Counters for operators; called from any thread."""
         return {}

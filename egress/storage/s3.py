@@ -54,6 +54,10 @@ class S3Storage(Storage):
             problem = f"{address} exists; remove it, use {{started}} in the name, or --overwrite"
             raise RequestError(problem, (("to", problem),))
 
+    def presign(self, location: str, seconds: int) -> str | None:
+        """An address signed by us, which the store compares when it is used."""
+        return S3Client(S3Address.parse(location), self.options).presign(seconds)
+
     def shelf(self, to: str) -> Shelf:
         """A folder of objects."""
         return S3Shelf(to, self.options)

@@ -9,20 +9,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from egress.control import keys
+from egress.control.service import Service
 from egress.control.tokens import Tokens
 from egress.model.errors import Forbidden, Unauthorized
 from egress.model.request import Caller, Scope
-from egress.model.secrets import signing_keys
+from egress.model.secrets import Secret, signing_keys
 from egress.web.limits import Rate, from_where
-
-if TYPE_CHECKING:
-    from egress.control.service import Service
 
 REMEMBERED = 10.0
 """Seconds until a key is looked up again: so long one that was revoked on another server still works here."""
@@ -35,6 +33,7 @@ ANYBODY = Caller("anybody", frozenset({"admin"}))
 
 _KEPT = 1000
 _LONGEST = 4096
+_KEYS = "egress_"
 
 
 @dataclass(slots=True)
@@ -96,23 +95,23 @@ class Gate:
         self._open = (known, self.clock() + REMEMBERED)
         return known
 
-    async def publisher(self, request: HTTPConnection, room: str, address: str) -> None:
-        """Let somebody publish into a room, or raise: by the token of all rooms, one for this, or a key that may start.
+    async def publisher(self, request: HTTPConnection, room: str, wanted: Secret | None) -> None:
+        """Let somebody publish into a room, given by its address, or raise: by the token of all rooms, the one its job
+        `wanted`, one made for this room, or a key that may start jobs there.
 
-        Where anybody may do everything, or only that token is set and it is not, everybody may publish.
+        Everybody may where no token is set and everybody may do everything.
         """
-        everybodys = self.service.settings.whip_token
-        if everybodys is None and await self.is_open():
+        taken = [one.reveal() for one in (self.service.settings.whip_token, wanted) if one is not None]
+        if not taken and await self.is_open():
             return
         bearer = _bearer(request)
         if bearer is None:
             raise Unauthorized("publishers need a token here", (("Authorization", "is missing"),))
-        if everybodys is not None and hmac.compare_digest(bearer.encode(), everybodys.reveal().encode()):
+        if sum(hmac.compare_digest(bearer.encode(), one.encode()) for one in taken):
             return
         token = self.service.tokens.verify(bearer, "whip")
         caller = token.caller if token else await self._bringing(bearer, from_where(request.scope))
-        names = (room, address)
-        if not (token or caller.may("start")) or not any(caller.may_enter(name) for name in names):
+        if not (token or caller.may("start")) or not caller.may_enter(room):
             raise Forbidden("this token is not for this room", (("Authorization", "is for another room"),))
 
     async def _stranger(self, request: HTTPConnection) -> Caller:
@@ -151,7 +150,7 @@ class Gate:
 
     async def _look_up(self, bearer: str) -> _Known | None:
         until = self.clock() + REMEMBERED
-        if bearer.startswith("egress_"):
+        if bearer.startswith(_KEYS):
             key = await self.service.store.read(keys.verify, bearer)
             return _Known(key.caller, until, key.id) if key else None
         token = self.service.tokens.verify(bearer, "api")
@@ -162,6 +161,12 @@ def viewers(service: Service) -> Tokens:
     """What makes and verifies tokens of viewers: with secrets of their own where those are set."""
     own = signing_keys(service.settings.playback_secret)
     return Tokens(own) if own else service.tokens
+
+
+def is_token(request: HTTPConnection) -> bool:
+    """Whether who asks came by a token, not by a key."""
+    bearer = _bearer(request)
+    return bearer is not None and not bearer.startswith(_KEYS)
 
 
 def is_local(listen: str | None) -> bool:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from egress.control.lives import Live
+from egress.control.service import Service
 from egress.web.origin import Origin
-
-if TYPE_CHECKING:
-    from egress.control.service import Live, Service
-
-_ENDED = 64
-"""Names of streams that have ended and can still be watched to their end, until others take their places."""
 
 
 def names_of(live: Live) -> Iterator[tuple[str, Path]]:
     """Names of a job's streams, and their folders: its room's or its id, followed by -2 and so on for further ones."""
-    for base in (live.room_name, live.job.id):
+    for base in (live.room_name, live.job):
         for index, folder in enumerate(live.hls):
             yield (base if index == 0 else f"{base}-{index + 1}"), folder
 
 
 class Origins(Mapping[str, Origin]):
-    """Origins by the names of their streams, as `Live` of the web looks them up."""
+    """Origins by the names of their streams, as the middleware of live streams looks them up."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._by_folder: dict[Path, Origin] = {}
-        self._ended: OrderedDict[str, Origin] = OrderedDict()
-        self._known: dict[str, Path] = {}
 
     def announce(self, job: str, event: Mapping[str, Any]) -> None:
         """Take what a worker announced of a stream's part or segment."""
@@ -39,23 +32,17 @@ class Origins(Mapping[str, Origin]):
             self._origin(Path(folder)).announce(event)
 
     def look(self) -> None:
-        """See which streams there are: what has ended is announced no more, and can be watched to its end."""
-        known = {name: folder for live in self._service.lives() for name, folder in names_of(live)}
-        for name, folder in self._known.items():
-            if known.get(name) != folder and (origin := self._by_folder.get(folder)) is not None:
-                self._ended[name] = origin
-                self._ended.move_to_end(name)
-                if folder not in known.values():
-                    origin.silence()
-        while len(self._ended) > _ENDED:
-            self._ended.popitem(last=False)
-        kept = set(known.values())
-        self._by_folder = {folder: origin for folder, origin in self._by_folder.items() if folder in kept}
-        self._known = known
+        """Nobody waits for streams that are over, and those nobody can watch any longer are let go."""
+        over = {folder: live.over for live in reversed(self._service.lives()) for folder in live.hls}
+        for folder in tuple(self._by_folder):
+            if over.get(folder, True):
+                self._by_folder[folder].silence()
+            if folder not in over:
+                del self._by_folder[folder]
 
     def silence(self) -> None:
         """Nobody waits any longer: the server ends."""
-        for origin in (*self._by_folder.values(), *self._ended.values()):
+        for origin in self._by_folder.values():
             origin.silence()
 
     @property
@@ -64,14 +51,13 @@ class Origins(Mapping[str, Origin]):
         return sum(origin.waiting for origin in self._by_folder.values())
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The origin of a stream, also of one that began after anybody looked."""
-        live = self._service.live(name) or self._service.live(name.rpartition("-")[0])
-        if live is not None:
-            for known, folder in names_of(live):
+        """The origin of a stream."""
+        for asked in dict.fromkeys((name, name.rpartition("-")[0])):
+            live = self._service.live(asked) if asked else None
+            for known, folder in names_of(live) if live is not None else ():
                 if known == name:
-                    self._known[name] = folder
                     return self._origin(folder)
-        return self._ended.get(name, default)
+        return default
 
     def __getitem__(self, name: str) -> Origin:
         origin: Origin | None = self.get(name)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from egress.control.lives import Live
+from egress.control.service import Service
 from egress.model.errors import EgressError
 from egress.web import answers
 from egress.web.auth import Gate
 from egress.web.ingest import Ingest, refusal
-
-if TYPE_CHECKING:
-    from egress.control.service import Service
 
 
 class Publishing(Ingest):
@@ -49,19 +47,25 @@ class Publishing(Ingest):
         return await super().resource(request)
 
     def passed_in(self, request: Request) -> dict[str, str]:
-        """Headers a worker gets to see: the token of all rooms, where there is one, whatever let the publisher in."""
+        """Headers a worker gets to see: the token it wants, whatever let the publisher in."""
         headers = super().passed_in(request)
         headers.pop("authorization", None)
-        if (token := self._service.settings.whip_token) is not None:
-            headers["authorization"] = f"Bearer {token.reveal()}"
+        live = self._live(request.path_params["room"])
+        if live is not None and live.token is not None:
+            headers["authorization"] = f"Bearer {live.token.reveal()}"
         return headers
 
     async def _admit(self, request: Request, room: str) -> None:
+        live = self._live(room)
+        address = live.room if live is not None else f"local:{quote(room, safe='')}"
+        await self._gate.publisher(request, address, live.token if live is not None else None)
+
+    def _live(self, room: str) -> Live | None:
         live = self._service.live(room)
-        await self._gate.publisher(request, room, live.job.room if live else f"local:{quote(room, safe='')}")
+        return live if live is not None and not live.over else None
 
     def _whip(self, room: str) -> str | None:
-        live = self._service.live(room)
+        live = self._live(room)
         return live.whip if live is not None else None
 
 

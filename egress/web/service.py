@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -21,22 +21,37 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from egress import __version__
 from egress.control import events
+from egress.control.scheduler import Scheduler
+from egress.control.service import Service
 from egress.model.errors import EgressError
 from egress.web import answers
 from egress.web.answers import Json
-from egress.web.api import commands, following, jobs, openapi
+from egress.web.api import (
+    artifacts,
+    commands,
+    following,
+    jobs,
+    keys,
+    openapi,
+    pipelines,
+    schedules,
+    server,
+    templates,
+    webhooks,
+)
 from egress.web.auth import Gate, is_local, viewers
 from egress.web.limits import Limits, Rate
 from egress.web.live import Live
 from egress.web.origins import Origins
 from egress.web.pages import PAGE_HEADERS, PLAIN, STATIC, policy
 from egress.web.playback import Playback
+from egress.web.previews import Previews
 from egress.web.publishing import Publishing
 
-if TYPE_CHECKING:
-    from egress.control.service import Service
-
-NOUNS = (jobs.routes, commands.routes, following.routes)
+NOUNS = tuple(
+    noun.routes
+    for noun in (jobs, commands, following, artifacts, pipelines, templates, schedules, webhooks, keys, server)
+)
 """The routes of the API."""
 
 DASHBOARD = Path(__file__).parent / "dashboard"
@@ -99,8 +114,11 @@ class _Later:
             task.exception()
 
 
-def create_service_app(service: Service, *, more: Sequence[BaseRoute] = ()) -> FastAPI:
-    """The app over a service that is open; `more` are routes beside its own, which must not be below /api.
+def create_service_app(
+    service: Service, *, scheduler: Scheduler | None = None, more: Sequence[BaseRoute] = ()
+) -> FastAPI:
+    """The app over a service that is open, and the scheduler that runs beside it; `more` are routes beside its own,
+    which must not be below /api.
 
     Routes: `/api/v1/...` (described at `/openapi.json`), `/` and `/dashboard/...`, `/whip/{room}[/{resource}]`,
     `/publish/{room}`, `/live/{name}/...`, `/static/...`, `/healthz`, `/readyz`. `state.stopping` is to be called when
@@ -198,6 +216,8 @@ def create_service_app(service: Service, *, more: Sequence[BaseRoute] = ()) -> F
         ]
     )
     app.state.gate = gate
+    app.state.scheduler = scheduler
+    app.state.previews = Previews(service.settings.spool / "previews", service.settings.assets)
     app.state.origins = origins
     app.state.closing = closing
     app.state.streams = 0

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 
 from egress.control import job_moves, jobs
 from egress.control.jobs import Created, Draft, KeptJob
+from egress.control.lives import Live
 from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.tokens import Tokens
+from egress.control.updates import Update, Updates
 from egress.control.values import micros
 from egress.model import control
 from egress.model.errors import Conflict, Draining, Forbidden, RequestError
 from egress.model.job import JobState
 from egress.model.request import Caller, JobRequest, read_request
+from egress.model.secrets import Secret
 from egress.model.settings import Settings
 from egress.ordering import new_job_id
 from egress.web.service import create_service_app
@@ -41,10 +42,9 @@ class Stand:
     tokens: Tokens = field(default_factory=Tokens)
     draining: bool = False
     commands: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    running: dict[str, Any] = field(default_factory=dict)
+    running: dict[str, Live] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True, "message": "done"})
-    queues: list[asyncio.Queue[Any]] = field(default_factory=list)
     callbacks: list[Callable[[str, Mapping[str, Any]], None]] = field(default_factory=list)
     picture: Path | None = None
     logged: Path | None = None
@@ -52,6 +52,7 @@ class Stand:
 
     def __post_init__(self) -> None:
         at = micros()
+        self.updates = Updates(self.store)
         self.server = Server("srv_1", "one", "http://127.0.0.1:8080", str(self.root), 4000, False, at, at)
 
     async def start(
@@ -90,38 +91,21 @@ class Stand:
         await self.store.write(jobs.remove, job_id)
 
     @contextlib.asynccontextmanager
-    async def subscribe(self, job: str | None = None) -> AsyncIterator[AsyncIterator[Any]]:
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        self.queues.append(queue)
-
-        async def updates() -> AsyncIterator[Any]:
-            while (update := await queue.get()) is not None:
-                yield update
-
-        try:
-            yield updates()
-        finally:
-            self.queues.remove(queue)
-
-    def tell(self, kind: str, seq: int | None, job: str | None, data: Any) -> None:
-        for queue in self.queues:
-            queue.put_nowait(SimpleNamespace(kind=kind, seq=seq, job=job, data=data))
-
-    def end_streams(self) -> None:
-        for queue in self.queues:
-            queue.put_nowait(None)
+    async def subscribe(self, job: str | None = None) -> AsyncIterator[AsyncIterator[Update]]:
+        async with self.updates.subscribe(job) as updates:
+            yield updates
 
     def on_hls(self, callback: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
         self.callbacks.append(callback)
         return lambda: self.callbacks.remove(callback)
 
-    def live(self, name: str) -> Any:
-        return next((live for live in self.running.values() if name in (live.room_name, live.job.id)), None)
+    def live(self, name: str) -> Live | None:
+        return next((live for live in self.running.values() if name in (live.room_name, live.job)), None)
 
-    def lives(self) -> tuple[Any, ...]:
+    def lives(self) -> tuple[Live, ...]:
         return tuple(self.running.values())
 
-    async def open_room(self, name: str) -> Any:
+    async def open_room(self, name: str) -> Live | None:
         self.opened.append(name)
         return self.live(name)
 
@@ -131,9 +115,9 @@ class Stand:
     def log(self, job_id: str) -> Path | None:
         return self.logged
 
-    def run(self, job: KeptJob, *folders: Path, whip: str | None = None) -> None:
+    def run(self, job: KeptJob, *folders: Path, whip: str | None = None, token: Secret | None = None) -> None:
         """Have a job be live."""
-        self.running[job.id] = SimpleNamespace(job=job, room_name=job.room_name, hls=folders, whip=whip)
+        self.running[job.id] = Live(job.id, job.room, job.room_name, folders, whip, token)
 
     async def job(self, room: str = "local:standup", *, over: bool = False, caller: Caller = ANYBODY) -> KeptJob:
         """A job that runs, or is over."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from starlette.requests import ClientDisconnect, Request
 
 from egress.control import job_views, jobs
 from egress.control.jobs import KeptJob
+from egress.control.service import Service
 from egress.model.errors import Forbidden, RequestError
 from egress.model.request import Caller
 from egress.serving import bounded_body
 from egress.web.answers import TooLarge, Unsupported
+from egress.web.auth import Gate
 from egress.web.limits import LARGEST_BODY
-
-if TYPE_CHECKING:
-    from egress.control.service import Service
-    from egress.web.auth import Gate
 
 PREFIX = "/api/v1"
 
@@ -27,6 +25,9 @@ Id = Annotated[str, Path(max_length=100, description="As the list says it.")]
 Name = Annotated[str, Path(max_length=100, description="As the list says it.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page may have.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="Where to go on: `next` of the page before.")]
+Version = Annotated[
+    int | None, Query(ge=0, le=(1 << 31) - 1, description="Only if it still is this one; 0: only if there is none.")
+]
 Job = Annotated[str | None, Query(max_length=100, description="Of this job only.")]
 
 _JSON = ("application/json", "text/json")

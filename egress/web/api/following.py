@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Header, Query
 from starlette.requests import Request
@@ -13,15 +13,12 @@ from starlette.responses import Response, StreamingResponse
 
 from egress.control import events, job_views, jobs
 from egress.control.events import Event
-from egress.control.values import rfc3339
+from egress.control.updates import Update, event_view
 from egress.model.errors import EgressError, NotFound, TooMany
 from egress.web.answers import Json
 from egress.web.api import views
 from egress.web.api.call import Call, Id, Job, Limit, call
 from egress.web.api.routes import Routes
-
-if TYPE_CHECKING:
-    from egress.control.service import Update
 
 routes = Routes("events")
 
@@ -35,7 +32,6 @@ _PAGE = 200
 _LONGEST = 10_000
 """Events told to one who comes back; who missed more is told so."""
 
-_REMEMBERED = 10_000
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LARGEST_SEQ = (1 << 63) - 1
 
@@ -56,7 +52,7 @@ async def follow_job(
         return _stream(request, id, since, last_event_id)
     found = await asked.service.store.read(events.since, since or 0, job=id, limit=limit)
     more = str(found[-1].seq) if len(found) == limit else None
-    return Json({"items": [seen(event) for event in found], "next": more})
+    return Json({"items": [event_view(event) for event in found], "next": more})
 
 
 @routes.on("GET /events", "read", STREAM, refuses=(404,))
@@ -70,12 +66,6 @@ async def follow(request: Request, job: Job = None, since: Since = None, last_ev
     if job is not None:
         await call(request).job(job)
     return _stream(request, job, since, last_event_id)
-
-
-def seen(event: Event) -> dict[str, Any]:
-    """An event as the API says it."""
-    about = {"seq": event.seq, "id": event.id, "job": event.job, "at": rfc3339(event.at), "type": event.type}
-    return about | {"body": event.body}
 
 
 def _stream(request: Request, job: str | None, since: int | None, last: str | None) -> Response:
@@ -123,11 +113,11 @@ class _Stream:
         while page := await read(events.since, begin, job=self._job, limit=_PAGE):
             for event in page:
                 begin = event.seq
-                if not await self._may_see(event.job, event.body):
+                if not await self._may_see(event):
                     continue
                 if event.job is not None:
                     changed[event.job] = None
-                yield _chunk("event", event.seq, seen(event))
+                yield _chunk("event", event.seq, event_view(event))
         self._told = begin
         for id_ in tuple(changed)[-_PAGE:]:
             try:
@@ -157,17 +147,18 @@ class _Stream:
                 if update is None:
                     return
                 coming = asyncio.ensure_future(anext(updates, None))
-                if (chunk := await self._of(update)) is not None:
+                if (chunk := self._of(update)) is not None:
                     yield chunk
         finally:
             for task in (coming, ended):
                 task.cancel()
             await asyncio.gather(coming, ended, return_exceptions=True)
 
-    async def _of(self, update: Update) -> bytes | None:
-        if update.kind == "event" and update.seq is not None and update.seq <= self._told:
+    def _of(self, update: Update) -> bytes | None:
+        if update.kind == "event" and update.seq <= self._told:
             return None
-        if update.kind != "missed" and not await self._may_see(update.job, update.data):
+        caller = self._asked.caller
+        if update.kind != "missed" and caller.rooms and not (update.room and caller.may_enter(update.room)):
             return None
         return _chunk(update.kind, update.seq, update.data)
 
@@ -178,23 +169,20 @@ class _Stream:
             return False
         return True
 
-    async def _may_see(self, job: str | None, said: Any) -> bool:
+    async def _may_see(self, event: Event) -> bool:
         caller = self._asked.caller
         if not caller.rooms:
             return True
-        if job is None:
-            room = said.get("room") if isinstance(said, dict) else None
+        if event.job is None:
+            room = event.body.get("room")
             return isinstance(room, str) and caller.may_enter(room)
-        known = self._mine.get(job)
-        if known is None:
+        if event.job not in self._mine:
             try:
-                known = caller.may_enter((await self._asked.service.store.read(jobs.get, job)).room)
+                room = (await self._asked.service.store.read(jobs.get, event.job)).room
             except NotFound:
-                known = False
-            if len(self._mine) >= _REMEMBERED:
-                self._mine.clear()
-            self._mine[job] = known
-        return known
+                return False
+            self._mine[event.job] = caller.may_enter(room)
+        return self._mine[event.job]
 
 
 def _chunk(kind: str, seq: int | None, data: Any) -> bytes:

@@ -91,7 +91,15 @@ def _complete(operation: dict[str, Any], said: Said, reference: dict[type[BaseMo
         operation["requestBody"] = {"content": content, "required": not said.optional}
 
 
-_SUCCESS = {200: "Done.", 201: "Made.", 202: "Begun.", 204: "Done; there is nothing to say.", 206: "Part of it."}
+_SUCCESS = {
+    200: "Done.",
+    201: "Made.",
+    202: "Begun.",
+    204: "Done; there is nothing to say.",
+    206: "Part of it.",
+    304: "What you have is still right.",
+    307: "It is elsewhere.",
+}
 
 
 def _body(gives: Gives, reference: dict[type[BaseModel], dict[str, Any]]) -> tuple[str, dict[str, Any]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from egress.control.sealing import Sealer
 from egress.model.request import Scope
 from egress.web.api.call import PREFIX, Call
-
-if TYPE_CHECKING:
-    from egress.web.auth import Gate
+from egress.web.api.links import BEARER, MARK, is_valid
+from egress.web.auth import Gate
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
 Gives = type[BaseModel] | str | None
@@ -57,40 +57,58 @@ class Routes(APIRouter):
         example: Any = None,
         shows: Any = None,
         refuses: tuple[int, ...] = (),
+        moves: bool = False,
+        linked: bool = False,
+        head: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """A decorator: `what` is like `GET /jobs/{id}`; `example` of the body in, `shows` of the answer.
 
-        Answers are made as they are and not checked against their models: the tests do that.
+        It `moves` where the answer may lead elsewhere (307); `linked` routes take a link in the place of a key, and
+        `head` ones answer HEAD. Answers are not checked against their models: the tests do that.
         """
         method, _, path = what.partition(" ")
         bodies = {} if takes is None else takes if isinstance(takes, Mapping) else {"application/json": takes}
         given = gives if isinstance(gives, tuple) else (gives,)
         refused = tuple(sorted({*ALWAYS, *refuses, *((413, 415) if bodies else ())}))
-        answers = {status: given} | {number: (gives,) for number, gives in (also or {}).items()}
+        answers = {status: given} | {number: (other,) for number, other in (also or {}).items()}
+        if moves:
+            answers[307] = (None,)
         said = Said(scope, answers, bodies, optional, example, shows, refused)
 
         def keep(endpoint: Endpoint) -> Endpoint:
             name = endpoint.__name__
             self.said[name] = said
-            self.add_api_route(
-                path,
-                endpoint,
-                methods=[method],
-                dependencies=[Depends(needs(scope))],
-                response_model=None,
-                status_code=status,
-                operation_id=name,
-            )
+            for verb in (method, "HEAD") if head else (method,):
+                self.add_api_route(
+                    path,
+                    endpoint,
+                    methods=[verb],
+                    dependencies=[Depends(needs(scope, linked=linked))],
+                    response_model=None,
+                    status_code=status,
+                    operation_id=name,
+                    include_in_schema=verb == method,
+                )
             return endpoint
 
         return keep
 
 
-def needs(scope: Scope) -> Callable[[Request], Awaitable[None]]:
-    """A dependency of routes: who asks is known, and has the scope."""
+def needs(scope: Scope, *, linked: bool = False) -> Callable[[Request], Awaitable[None]]:
+    """A dependency of routes: who asks is known, and has the scope; or brings a link to the artifact it is about."""
 
     async def admitted(request: Request) -> None:
         gate: Gate = request.app.state.gate
-        request.state.call = Call(gate.service, await gate.admit(request, scope), gate)
+        by_link = linked and _by_link(request, gate.service.store.sealer)
+        caller = BEARER if by_link else await gate.admit(request, scope)
+        request.state.call = Call(gate.service, caller, gate)
 
     return admitted
+
+
+def _by_link(request: Request, sealer: Sealer) -> bool:
+    token = request.query_params.get("token")
+    path = str(request.path_params.get("path", ""))
+    if path.startswith(MARK):
+        token = path[len(MARK) :].partition("/")[0]
+    return token is not None and is_valid(sealer, str(request.path_params["id"]), token)

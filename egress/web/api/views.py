@@ -109,7 +109,6 @@ class EventView(View):
     """Something that happened."""
 
     seq: int = Field(description="Its place in the order of all events.")
-    id: str
     job: str | None
     at: datetime
     type: str
@@ -228,11 +227,12 @@ class SchedulePage(View):
 class OccurrenceView(View):
     """One time of a schedule."""
 
-    at: datetime = Field(description="The time it is for.")
+    fire_at: datetime = Field(description="The time it is for.")
     state: OccurrenceState
     job: str | None
     note: str
-    settled: datetime
+    at: datetime = Field(description="When that came to be.")
+    server: str | None
 
 
 class OccurrencePage(View):
@@ -331,4 +331,6 @@ class ServerView(BaseModel):
     rooms: tuple[str, ...] = Field(description="Schemes of room addresses.")
     programs: dict[str, bool] = Field(description="Programs some outputs need: whether each is there.")
     publishing: dict[str, Any] = Field(description="How publishers come in: whether they need a token.")
+    playback: dict[str, Any] = Field(description="How live streams are watched: whether a token is needed.")
+    open: bool = Field(description="Whether everybody on this machine may do everything: there is no key yet.")
     servers: tuple[dict[str, Any], ...] = Field(description="All that share the database.")
