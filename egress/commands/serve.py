@@ -50,10 +50,12 @@ class _Serving:
         local = is_local(f"{self._host}:{self._port}")
         host = f"[{self._host}]" if ":" in self._host else self._host
         opening = Service.open(self._settings, self._arguments.to, url=f"http://{host}:{self._port}", exposed=not local)
-        async with opening as service, WebServer(create_service_app(service), host=self._host, port=self._port) as web:
-            await self._greet(service, web.url, local=local)
-            await self._ending.wait()
-            await self._end(service)
+        async with opening as service:
+            app = create_service_app(service, scheduler=service.scheduler)
+            async with WebServer(app, host=self._host, port=self._port) as web:
+                await self._greet(service, web.url, local=local)
+                await self._ending.wait()
+                await self._end(service)
         return 0
 
     def _signalled(self, number: int) -> None:

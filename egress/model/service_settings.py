@@ -12,6 +12,8 @@ from egress.model.setting_values import (
     database_value,
     duration_value,
     files_value,
+    hook_value,
+    livekit_value,
     rate_value,
     secret_value,
     setting,
@@ -69,6 +71,26 @@ class ServiceSettings(StorageSettings):
             "Files with Ed25519 public keys in PEM, commas between: tokens signed by their owners are taken too.",
             files_value,
             default="none",
+        ),
+    )
+    hook_secret: Secret | None = field(
+        default=None,
+        metadata=setting(
+            "Secret that Janus, 100ms or a program of your own presents when it tells of a room (`/api/v1/hooks/...`); "
+            "several with commas between are all taken. One that begins with `whsec_` may also sign, by Standard "
+            "Webhooks.",
+            hook_value,
+            default="none: those hooks are closed",
+            secret=True,
+        ),
+    )
+    livekit_keys: Secret | None = field(
+        default=None,
+        metadata=setting(
+            "API keys that LiveKit signs its webhooks with, as NAME:SECRET, commas between.",
+            livekit_value,
+            default="none: that hook is closed",
+            secret=True,
         ),
     )
     api_rate: int = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from egress.model.media import Nanos
 from egress.model.secrets import Secret
 from egress.model.units import duration
+
+_SIGNING = "whsec_"
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -43,6 +46,27 @@ def token_value(value: Any) -> Secret:
     if not isinstance(value, str) or len(value) < 8 or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("must be 8 or more ASCII characters without spaces")
     return Secret(value)
+
+
+def hook_value(value: Any) -> Secret:
+    """Secrets that fit into a header, with commas between; those of Standard Webhooks are in base64."""
+    parts = value.split(",") if isinstance(value, str) else [""]
+    for part in parts:
+        token_value(part)
+        if part.startswith(_SIGNING):
+            try:
+                base64.b64decode(part.removeprefix(_SIGNING), validate=True)
+            except ValueError:
+                raise ValueError(f"must be base64 after {_SIGNING}") from None
+    return Secret(",".join(parts))
+
+
+def livekit_value(value: Any) -> Secret:
+    """NAME:SECRET, several with commas between."""
+    pairs = [pair.strip().partition(":") for pair in value.split(",")] if isinstance(value, str) else []
+    if not pairs or not all(name and secret for name, _, secret in pairs):
+        raise ValueError("must be NAME:SECRET, several with commas between")
+    return Secret(",".join(f"{name}:{token_value(secret).reveal()}" for name, _, secret in pairs))
 
 
 def secret_value(value: Any) -> Secret:
