@@ -77,6 +77,13 @@ certificates: {{ cert_pem = "{folder}/cert.pem", cert_key = "{folder}/key.pem" }
 admin: {{ admin_ws = false }}
 """
 
+_EVENTS = """
+general: {{
+  enabled = true, events = "plugins", grouping = true, json = "compact", backend = "{address}",
+  backend_user = "janus", backend_pwd = "{password}", max_retransmissions = 5, retransmissions_backoff = 100
+}}
+"""
+
 
 class JanusRefused(Exception):
     """Janus answered with an error; `code` is its own number for it."""
@@ -153,8 +160,12 @@ class JanusServer:
         reclaim: int = 10,
         tokens: bool = False,
         secure: bool = False,
+        events: tuple[str, str] | None = None,
     ) -> None:
-        """`tokens`: only clients with one of `allow`ed tokens may come; `secure`: TLS as well, self-signed."""
+        """`tokens`: only clients with one of `allow`ed tokens may come; `secure`: TLS as well, self-signed.
+
+        `events`: where to post the events of its rooms, and the password to present there.
+        """
         self.folder = folder / "janus"
         self.log = self.folder / "janus.log"
         self.api_secret = api_secret
@@ -168,6 +179,7 @@ class JanusServer:
         self._reclaim = reclaim
         self._tokens = tokens
         self._secure = secure
+        self._events = events
         self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx.AsyncClient(timeout=_PATIENCE, trust_env=False)
         self._numbers = itertools.count(1)
@@ -335,6 +347,7 @@ class JanusServer:
             "plugins/libjanus_videoroom.so",
             "transports/libjanus_http.so",
             "transports/libjanus_websockets.so",
+            *(("events/libjanus_sampleevh.so",) if self._events else ()),
         ):
             (self.folder / module).symlink_to(found[0] / module)
         low = 20_000 + self.ws_port % 160 * 250
@@ -363,6 +376,11 @@ class JanusServer:
             "janus.transport.websockets.jcfg": _WEBSOCKETS.format(ws=self.ws_port, wss=self.wss_port, **tls),
             "janus.plugin.videoroom.jcfg": f"general: {_jcfg(general)}\n{rooms}",
         }
+        if self._events is not None:
+            texts["janus.jcfg"] += "events: { broadcast = true }\n"
+            texts["janus.eventhandler.sampleevh.jcfg"] = _EVENTS.format(
+                address=self._events[0], password=self._events[1]
+            )
         for name, text in texts.items():
             (self.folder / "cfg" / name).write_text(text)
 
