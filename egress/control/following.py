@@ -20,6 +20,7 @@ from egress.control.attempts import Attempts, Ending
 from egress.control.figures import Figures
 from egress.control.jobs import KeptJob
 from egress.control.store import Store
+from egress.control.tasks import end
 from egress.model.errors import Blame, Conflict, EgressError, Fault, RequestError
 from egress.model.job import ENDED, TRANSITIONS, Artifact, JobState
 from egress.model.media import SECOND
@@ -141,8 +142,7 @@ class Follower:
             self._attempts.leave()
             for future in self._answers.values():
                 future.cancel()
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            await end(writer)
             self.ready.set()
             self.over.set()
 

@@ -22,6 +22,7 @@ from egress.control.scheduler import Scheduler
 from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.supervisor import Supervisor
+from egress.control.tasks import end
 from egress.control.tokens import Tokens
 from egress.control.triggers import Triggers
 from egress.control.updates import Update, Updates
@@ -306,9 +307,7 @@ class Service:
         finally:
             self._updates.close()
             await self.supervisor.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             with contextlib.suppress(EgressError):
                 if not self.supervisor.left:
                     await self.store.write(servers.leave, self.server.id)

@@ -15,6 +15,7 @@ from egress.control.following import Follower, artifact_of
 from egress.control.jobs import KeptJob
 from egress.control.servers import Server
 from egress.control.store import Store
+from egress.control.tasks import end
 from egress.control.updates import Update, Updates
 from egress.control.values import micros
 from egress.model.errors import Blame, EgressError, NotFound
@@ -144,9 +145,7 @@ class Supervisor:
     async def close(self) -> None:
         """Leave all jobs as they are: their workers go on, and the next server adopts them."""
         self.left = bool(self.followers)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _follow(self, job: KeptJob, order: JobOrder, attempts: Attempts) -> Follower:
         follower = Follower(self._store, self._server.id, job, order, attempts, self._on_hls)
