@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from egress.control import job_moves, jobs
+from egress.control import admission, job_moves, jobs
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live
 from egress.control.servers import Server
@@ -49,6 +49,7 @@ class Stand:
     picture: Path | None = None
     logged: Path | None = None
     unreachable: Exception | None = None
+    capacity: admission.Room = field(default_factory=lambda: admission.Room(4000, 1000))
 
     def __post_init__(self) -> None:
         at = micros()

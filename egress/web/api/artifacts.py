@@ -122,7 +122,7 @@ async def get_artifact_url(
     return Json({"url": await _signed(asked, place, seconds), "expires": rfc3339(expires)})
 
 
-@routes.on("GET /artifacts/{id}/content", "read", "application/octet-stream", also={206: "application/octet-stream"},
+@routes.on("GET /artifacts/{id}/content", "read", "*/*", also={206: "*/*"},
            moves=True, linked=True, head=True, refuses=(404, 409, 416, 502))  # fmt: skip
 async def get_artifact_content(request: Request, id: Id, token: Token = None) -> Response:
     """The file, whole or in ranges, to be kept under its name. One in a store is at the address the answer leads to."""
@@ -137,8 +137,8 @@ async def get_artifact_content(request: Request, id: Id, token: Token = None) ->
     )
 
 
-@routes.on("GET /artifacts/{id}/files/{path:path}", "read", "application/octet-stream",
-           also={206: "application/octet-stream", 304: None}, linked=True, head=True, refuses=(404, 416))  # fmt: skip
+@routes.on("GET /artifacts/{id}/files/{path:path}", "read", "*/*",
+           also={206: "*/*", 304: None}, linked=True, head=True, refuses=(404, 416))  # fmt: skip
 async def get_artifact_file(
     request: Request,
     id: Id,
