@@ -235,6 +235,8 @@ class S3Client:
                 # The checksums newer SDKs add unasked are refused by several stores; ours are given with every part.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
+                # Without being told, addresses are signed in the way newer regions do not know any more.
+                signature_version="s3v4",
                 tcp_keepalive=True,
                 user_agent_extra="egress",
             ),
