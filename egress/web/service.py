@@ -24,7 +24,7 @@ from egress.control import events
 from egress.control.scheduler import Scheduler
 from egress.control.service import Service
 from egress.model.errors import EgressError
-from egress.web import answers
+from egress.web import answers, hooks
 from egress.web.answers import Json
 from egress.web.api import (
     artifacts,
@@ -59,7 +59,7 @@ DASHBOARD = Path(__file__).parent / "dashboard"
 _HOME_HEADERS = {**PAGE_HEADERS, "Content-Security-Policy": policy(img_src="'self' blob:", frame_ancestors="'none'")}
 _LOOK_EVERY = 1.0
 _LATER = 100
-_API = ("/api/", "/hooks/", "/openapi.json")
+_API = ("/api/", "/openapi.json")
 
 
 class _Guard:
@@ -121,9 +121,10 @@ def create_service_app(
     """The app over a service that is open, and the scheduler that runs beside it; `more` are routes beside its own,
     which must not be below /api.
 
-    Routes: `/api/v1/...` (described at `/openapi.json`), `/` and `/dashboard/...`, `/whip/{room}[/{resource}]`,
-    `/publish/{room}`, `/live/{name}/...`, `/static/...`, `/healthz`, `/readyz`. `state.stopping` is to be called when
-    the server begins to end, so that nobody waits for what will not come.
+    Routes: `/api/v1/...` (described at `/openapi.json`; hooks of room servers at `/api/v1/hooks/...`), `/` and
+    `/dashboard/...`, `/whip/{room}[/{resource}]`, `/publish/{room}`, `/live/{name}/...`, `/static/...`, `/healthz`,
+    `/readyz`. `state.stopping` is to be called when the server begins to end, so that nobody waits for what will not
+    come.
     """
     later = _Later()
     gate = Gate(service, is_local(service.settings.listen), later)
@@ -214,6 +215,7 @@ def create_service_app(
             Mount("/dashboard", _Files(directory=DASHBOARD)),
             Mount("/static", _Files(directory=STATIC)),
             *room_hooks(service),
+            *hooks.routes(service),
             *more,
         ]
     )
