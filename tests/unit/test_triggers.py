@@ -152,20 +152,17 @@ async def test_rooms_without_sessions_live_as_long_as_their_job(service: Standin
 
 
 async def test_two_servers_that_hear_of_one_room_at_once_start_one_job(store: Store, second: Store) -> None:
-    clock = VirtualClock(NOON)
-    one, two = standing(store, clock, "one"), standing(second, clock, "two")
+    one = standing(store, VirtualClock(NOON), "one")
+    two = standing(second, VirtualClock(NOON), "two")
     template(one, one_per_room=False)
-    async with working(one), working(two):
-        work = [Triggers(one, clock), Triggers(two, clock)]
+    async with working(one) as first, working(two) as other:
+        work = [first.triggers, other.triggers]
         taken = [work[n % 2].take(event(id_=str(n // 2), session="")) for n in range(8)]
         found = [outcome for outcomes in await asyncio.gather(*taken) for outcome in results(outcomes)]
         assert found.count("duplicate") == 4
-        for one_of in work:
-            running = asyncio.create_task(one_of.run())
-            while not one.jobs():
+        async with asyncio.timeout(PATIENCE):
+            while not one.jobs() or first.triggers.starting or other.triggers.starting:
                 await asyncio.sleep(0.001)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
     assert len(one.jobs()) == 1
 
 
