@@ -129,7 +129,10 @@ class Triggers:
     async def _look(self, now: Micros, starts: asyncio.TaskGroup) -> None:
         if self._service.draining:
             return
+        fresh = frozenset(self._fresh)
         waiting = await self._store.read(triggers_seen.without_job, START)
+        # Those that another server started meanwhile are not waited for.
+        self._fresh -= fresh - {one.event_id for one in waiting}
         self._tried = {one.event_id: self._tried.get(one.event_id, one.at) for one in waiting}
         for seen in waiting:
             key = seen.event_id

@@ -40,7 +40,6 @@ from egress.web.api import (
     webhooks,
 )
 from egress.web.auth import Gate, is_local, viewers
-from egress.web.hooks import routes as room_hooks
 from egress.web.limits import Limits, Rate
 from egress.web.live import Live
 from egress.web.origins import Origins
@@ -214,7 +213,6 @@ def create_service_app(
             Route("/publish/{room}", publish_page),
             Mount("/dashboard", _Files(directory=DASHBOARD)),
             Mount("/static", _Files(directory=STATIC)),
-            *room_hooks(service),
             *hooks.routes(service),
             *more,
         ]
