@@ -50,6 +50,15 @@ def fires(when: When, after: datetime) -> Iterator[datetime]:
     A time that clocks skip fires at the end of the gap, once; one that they show twice fires the first time. Only a
     cron line whose hour is a pattern over all hours (`*`, `*/2`) goes by elapsed time, and fires in both, as crons do.
     """
+    try:
+        yield from _within(when, after)
+    except OverflowError:
+        # Calendars of computers begin with the year 1 and end with the year 9999.
+        return
+
+
+def _within(when: When, after: datetime) -> Iterator[datetime]:
+    """Its times from its beginning to its end."""
     begin = when.instant(when.begin) if when.begin else None
     end = when.instant(when.end) if when.end else None
     if begin is not None and after < begin:

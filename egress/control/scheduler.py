@@ -108,6 +108,9 @@ class Scheduler:
                     except EgressError as error:
                         _log.warning("schedules could not be looked at: %s", error.message)
                         following = None
+                    except Exception:
+                        _log.exception("schedules could not be looked at")
+                        following = None
                     latest = now + LOOK_EVERY
                     await self._clock.until(latest if following is None else min(latest, following), self._wake)
         finally:

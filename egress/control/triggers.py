@@ -124,6 +124,8 @@ class Triggers:
                     await self._look(now, starts)
                 except EgressError as error:
                     _log.warning("triggers could not be looked at: %s", error.message)
+                except Exception:
+                    _log.exception("triggers could not be looked at")
                 await self._clock.until(now + LOOK_EVERY, self._wake)
 
     async def _look(self, now: Micros, starts: asyncio.TaskGroup) -> None:

@@ -15,6 +15,8 @@ from egress.model.problems import Problem, refuse
 from egress.model.request import JobRequest
 from egress.model.units import Duration
 
+_LONGEST_LEAD = 24 * 3600 * SECOND
+
 
 def _zone(name: str) -> str:
     try:
@@ -88,6 +90,8 @@ def read_schedule(data: Any) -> ScheduleDoc:
         found.append(Problem("when.every", "is too short; use 1m or more"))
     if doc.when.begin and doc.when.end and doc.when.instant(doc.when.begin) >= doc.when.instant(doc.when.end):
         found.append(Problem("when.end", "is not after when.begin"))
+    if doc.lead > _LONGEST_LEAD:
+        found.append(Problem("lead", "is too long; use 24h or less"))
     if doc.duration == 0:
         found.append(Problem("duration", "0s is no length; leave it out for the job's own rules"))
     if found:

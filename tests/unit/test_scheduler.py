@@ -307,11 +307,25 @@ async def test_a_schedule_removed_while_it_starts_its_job_harms_nobody(service: 
     assert states(service.store, other) == ["13:00 started"]
 
 
-def test_what_never_fires_is_no_schedule() -> None:
-    for when in ({"at": "2026-05-04T11:59"}, {"every": "1h", "end": "2026-05-04T11:30"}):
-        doc = read_schedule({"name": "x", "job": {"room": "local:x"}, "when": when})
-        with pytest.raises(RequestError, match="never fires"):
-            planning.first_look(doc, NOON)
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"at": "2026-05-04T11:59"},
+        {"every": "1h", "end": "2026-05-04T11:30"},
+        {"every": "99999999h"},
+        {"at": "9999-12-31T23:59", "timezone": NEW_YORK},
+        {"at": "0001-01-01T00:00", "timezone": "Asia/Tokyo"},
+    ],
+)
+def test_what_never_fires_is_no_schedule(when: dict[str, Any]) -> None:
+    doc = read_schedule({"name": "x", "job": {"room": "local:x"}, "when": when})
+    with pytest.raises(RequestError, match="never fires"):
+        planning.first_look(doc, NOON)
+
+
+def test_a_lead_of_more_than_a_day_is_refused() -> None:
+    with pytest.raises(RequestError, match="lead"):
+        read_schedule({"name": "x", "job": {"room": "local:x"}, "when": {"every": "1h"}, "lead": "25h"})
 
 
 def test_lead_and_lateness_are_bounded_to_the_microsecond() -> None:
