@@ -17,6 +17,7 @@ from egress.control.tables import artifacts, jobs
 from egress.control.values import Micros, Page, canonical, micros, new_id, paged, read_cursor
 from egress.model.errors import NotFound
 from egress.model.job import Artifact
+from egress.model.media import SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +129,17 @@ def happened(artifact: KeptArtifact) -> dict[str, Any]:
 def _artifact(row: Sequence[Any]) -> KeptArtifact:
     id_, job, kind, location, size, duration_ns, sha256, details, created = row
     return KeptArtifact(id_, job, kind, location, size, duration_ns, sha256, json.loads(details), created)
+
+
+def of_row(row: Mapping[str, Any]) -> Artifact:
+    """An artifact of a row as the manifest has it."""
+    named = ("kind", "location", "size", "duration", "sha256")
+    details = {name: value for name, value in row.items() if name not in named}
+    return Artifact(
+        kind=str(row["kind"]),
+        location=str(row["location"]),
+        size=int(row.get("size") or 0),
+        duration=round((row.get("duration") or 0) * SECOND),
+        sha256=str(row.get("sha256") or ""),
+        details=details,
+    )

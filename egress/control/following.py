@@ -21,13 +21,13 @@ from egress.control.figures import Figures
 from egress.control.jobs import KeptJob
 from egress.control.store import Store
 from egress.control.tasks import end
+from egress.control.whereabouts import addresses, told_of
 from egress.model.errors import Blame, Conflict, EgressError, Fault, RequestError
-from egress.model.job import ENDED, TRANSITIONS, Artifact, JobState
+from egress.model.job import ENDED, TRANSITIONS, JobState
 from egress.model.media import SECOND
 from egress.model.order import JobOrder
 from egress.model.outputs import HlsDoc
 from egress.model.places import room_name
-from egress.model.streams import STREAM_DOCS, shown_stream
 from egress.model.targets import scheme_of
 
 PICTURE = "latest.jpg"
@@ -45,6 +45,8 @@ CLOSING_WITHIN = 90.0
 STANDSTILL = 660.0
 """Seconds without any change of its sinks after which a stopping worker is ended. It gives up deliveries by itself
 before that, and then keeps what it has."""
+RECOVERING_WITHIN = 3600.0
+"""Seconds that finishing what dead workers left may take; what is not done by then stays in the spool."""
 OVERTIME = 120.0
 """Seconds a job may run beyond the longest its pipeline allows."""
 
@@ -54,7 +56,6 @@ _AGAIN = 1.0
 
 _KEPT = {"room": "event", "destination": "state", "sink": "state"}
 """Events whose type gets what happened added: room.joined, destination.live, sink.failed."""
-_OF_DESTINATIONS = ("name", "to", "state", "reason", "bytes", "retries")
 _PLAIN = ("control", "warning", "thumbnail", "pause")
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ class Follower:
         self._numbers = count(1)
         self._answers: dict[str, asyncio.Future[Event]] = {}
         self._wishes: tuple[str, ...] = attempts.wishes
+        self._task: asyncio.Task[Any] | None = None
+        self._late: Fault | None = None
         self._watched: tuple[JobState, int | None] | None = None
         self._since = asyncio.get_running_loop().time()
         if self.live.get("worker"):
@@ -127,11 +130,16 @@ class Follower:
     async def run(self) -> None:
         """Follow it to its end, which is then written down; cancelled, it leaves the worker to whoever comes next."""
         writer = asyncio.create_task(self._write(), name=f"write {self.id}")
+        self._task = asyncio.current_task()
         try:
             async for event in self._attempts.events():
                 await self._take(event)
             if (ending := self._attempts.ending) is not None:
                 await self._end(ending)
+        except asyncio.CancelledError:
+            if self._late is None:
+                raise
+            await self._fail(self._late)
         except EgressError as error:
             _log.warning("job %s: %s", self.id, error.message)
             await self._fail(error)
@@ -187,6 +195,9 @@ class Follower:
                 if self.pid is not None and spent > STARTING_WITHIN:
                     self._since = now
                     self._attempts.replace(f"it did not join its room within {STARTING_WITHIN:g} s")
+                elif self.pid is None and spent > RECOVERING_WITHIN and self._task is not None:
+                    self._late = Fault(f"it is not finished after {spent:.0f} s; `egress recover` saves what there is")
+                    self._task.cancel()
             case JobState.RUNNING:
                 longest = self.order.pipeline.stop.max / SECOND + OVERTIME
                 if self.figures.elapsed > longest:
@@ -221,7 +232,7 @@ class Follower:
             if event.get("state") == "stopping":
                 self._move(JobState.STOPPING, reason=str(event.get("reason") or ""))
         elif kind == "destination":
-            self.live["destinations"] = _told_of(self.live.get("destinations", ()), event)
+            self.live["destinations"] = told_of(self.live.get("destinations", ()), event)
             self._append(event)
         elif (kind in _KEPT or kind in _PLAIN) and (kind != "control" or self._answered(event)):
             self._append(event)
@@ -277,7 +288,7 @@ class Follower:
     async def _end(self, ending: Ending) -> None:
         """Write down how it ended, all in one transaction; then its folder may go."""
         event, to = ending.event, JobState(ending.state)
-        made = [artifact_of(row) for row in event.get("artifacts", ())]
+        made = [artifacts.of_row(row) for row in event.get("artifacts", ())]
         blame = Blame(event["blame"]) if event.get("blame") else None
         length = round(event["duration"] * SECOND) if "duration" in event else self.figures.length
         self.live |= {"worker": None, "whip": None, "publish": None, "live": None}
@@ -340,44 +351,6 @@ class Follower:
             async with self._written:
                 del self._todo[: len(batch)]
                 self._written.notify_all()
-
-
-def addresses(order: JobOrder) -> dict[str, Any]:
-    """Where a job is to be reached, as far as that is known before its worker begins."""
-    streams = [sink for sink in order.pipeline.sinks if isinstance(sink, STREAM_DOCS)]
-    name = room_name(order.room)
-    live = any(isinstance(sink, HlsDoc) and scheme_of(sink.to) == "file" for sink in order.pipeline.sinks)
-    destinations = [
-        {"name": sink.name or shown_stream(sink.to), "to": shown_stream(sink.to), "kind": sink.kind} for sink in streams
-    ]
-    return {
-        "live": {"url": f"/live/{quote(name, safe='')}/", "name": name} if live else None,
-        "manifest": order.manifest,
-        "thumbnail": f"/api/v1/jobs/{order.id}/thumbnail" if order.preview else None,
-        "destinations": [{**one, "state": "connecting"} for one in destinations],
-    }
-
-
-def _told_of(known: Sequence[Mapping[str, Any]], event: Event) -> list[dict[str, Any]]:
-    """Destinations after one of them told how it is."""
-    said: dict[str, Any] = {"reason": ""} | {name: event[name] for name in _OF_DESTINATIONS if name in event}
-    kind = "srt" if str(event.get("to", "")).startswith("srt:") else "rtmp"
-    told = [{**one, **said} if one.get("name") == event.get("name") else {**one} for one in known]
-    return told if any(one.get("name") == event.get("name") for one in known) else [*told, {"kind": kind, **said}]
-
-
-def artifact_of(row: Mapping[str, Any]) -> Artifact:
-    """An artifact of a row as the manifest has it."""
-    named = ("kind", "location", "size", "duration", "sha256")
-    details = {name: value for name, value in row.items() if name not in named}
-    return Artifact(
-        kind=str(row["kind"]),
-        location=str(row["location"]),
-        size=int(row.get("size") or 0),
-        duration=round((row.get("duration") or 0) * SECOND),
-        sha256=str(row.get("sha256") or ""),
-        details=details,
-    )
 
 
 def _all(connection: Connection, batch: Sequence[Work]) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from egress.control.detached_run import DetachedRun
+from egress.control.detached_run import SOCKET, DetachedRun
+from egress.control.processes import Process
 from egress.storage.spool import JobFolder, Spool
 
 FRESH = 60.0
@@ -25,12 +26,32 @@ _SIGNS = ("pulse", "events.jsonl", "job.json", "lock")
 _log = logging.getLogger(__name__)
 
 
+def is_alive(folder: Path) -> bool:
+    """Whether a worker of this machine that holds a job's folder lives."""
+    held = JobFolder(folder).holder()
+    return held is not None and Process(*held).alive
+
+
 def is_held(folder: Path) -> bool:
-    """Whether a living worker holds a job's folder."""
+    """Whether a living worker holds a job's folder, which may be one of another machine."""
     if not folder.is_dir():
         return False
     with JobFolder(folder).seized() as mine:
         return not mine and (folder / "job.json").is_file()
+
+
+async def settled(folder: Path) -> float:
+    """Seconds since the last sign of life in a job's folder: 0 where its worker lives, which has then come to listen.
+
+    A worker whose service died the moment it was started needs a while until it can be reached.
+    """
+    for _ in range(50):
+        if not await asyncio.to_thread(is_alive, folder):
+            return await asyncio.to_thread(silent_for, folder)
+        if await asyncio.to_thread((folder / SOCKET).exists):
+            break
+        await asyncio.sleep(0.1)
+    return 0.0
 
 
 def silent_for(folder: Path) -> float:

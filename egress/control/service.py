@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,35 +11,30 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from egress.control import admission, artifacts, commission, job_moves, jobs, keys, pruning, servers, upkeep
+from egress.control import admission, artifacts, commission, entry, job_moves, jobs, servers, upkeep
 from egress.control.first_template import furnish
-from egress.control.following import PICTURE, THUMBNAILS, addresses
+from egress.control.following import PICTURE, THUMBNAILS
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live, Lives
+from egress.control.outbox import Outbox
 from egress.control.scheduler import Scheduler
 from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.supervisor import Supervisor
-from egress.control.tasks import end
-from egress.control.tokens import Tokens
+from egress.control.tasks import end, lasting
 from egress.control.triggers import Triggers
 from egress.control.updates import Update, Updates
 from egress.control.values import Micros, micros
+from egress.control.whereabouts import addresses
 from egress.model import control
-from egress.model.errors import Conflict, Draining, EgressError, Forbidden, RequestError
+from egress.model.errors import Conflict, Draining, EgressError, Forbidden
+from egress.model.internet import anywhere, public
 from egress.model.job import JobState
 from egress.model.request import Caller, JobRequest
-from egress.model.secrets import signing_keys
 from egress.model.settings import Settings
-from egress.model.targets import file_part, scheme_of
 
 OPEN_WITHIN = 10.0
 """Seconds a room has to open that a publisher asked for."""
-
-PRUNE_EVERY = 3600.0
-TRIM_EVERY = 60.0
-
-_log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 Opener = Callable[[str], Awaitable[str | None]]
@@ -56,7 +49,7 @@ class Service:
         self.settings = settings
         self.root = root.absolute()
         self.server = server
-        self.tokens = tokens_of(settings)
+        self.tokens = entry.tokens_of(settings)
         self.triggers = Triggers(self)
         self.opener: Opener = self.triggers.open_room
         """Asked when somebody publishes to a room nobody holds."""
@@ -65,6 +58,7 @@ class Service:
         self._hls: list[Callable[[str, Event], None]] = []
         self.supervisor = Supervisor(store, settings, server, self._updates, self._tell_hls, self._lives.ended)
         self.scheduler = Scheduler(self)
+        self.outbox = Outbox(store, server.id, judge=anywhere if settings.webhook_private else public)
         self._opening: dict[str, asyncio.Task[str | None]] = {}
 
     @classmethod
@@ -83,8 +77,8 @@ class Service:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = await asyncio.to_thread(Store.open, settings.database, spool, settings.secret_key)
         try:
-            if exposed and not tokens_of(settings).usable and not await store.read(keys.usable):
-                raise _open_to_strangers()
+            if exposed:
+                await store.read(entry.check_exposed, settings)
             identity = await asyncio.to_thread(upkeep.identify, spool, alone=not store.is_shared)
             try:
                 now = micros()
@@ -215,7 +209,7 @@ class Service:
         job = await self.store.read(jobs.get, job_id)
         places = await self.store.read(_places, job) if artifacts else ()
         await self.store.write(jobs.remove, job_id)
-        await asyncio.to_thread(self._erase, job_id, places)
+        await asyncio.to_thread(upkeep.erase, self.settings.spool, self.root, job_id, places)
 
     @contextlib.asynccontextmanager
     async def subscribe(self, job: str | None = None) -> AsyncIterator[AsyncIterator[Update]]:
@@ -293,16 +287,14 @@ class Service:
         await self._updates.begin()
         await self.store.write(furnish, self.store.sealer)
         tasks = [
-            asyncio.create_task(self._updates.run(), name="updates"),
-            asyncio.create_task(self.supervisor.run(), name="supervisor"),
-            asyncio.create_task(self._upkeep(), name="upkeep"),
+            lasting("updates", self._updates.run),
+            lasting("supervisor", self.supervisor.run),
+            lasting("upkeep", upkeep.Upkeep(self.store, self.settings.spool).run),
         ]
         try:
             await self.supervisor.adopt_all()
-            tasks.append(asyncio.create_task(self.scheduler.run(), name="scheduler"))
-            tasks.append(asyncio.create_task(self.triggers.run(), name="triggers"))
-            for task in tasks:
-                task.add_done_callback(_complain)
+            tasks += [lasting("scheduler", self.scheduler.run), lasting("triggers", self.triggers.run)]
+            tasks.append(lasting("outbox", self.outbox.run))
             yield
         finally:
             self._updates.close()
@@ -311,19 +303,6 @@ class Service:
             with contextlib.suppress(EgressError):
                 if not self.supervisor.left:
                     await self.store.write(servers.leave, self.server.id)
-
-    async def _upkeep(self) -> None:
-        loop = asyncio.get_running_loop()
-        pruned = float("-inf")
-        while True:
-            try:
-                await asyncio.to_thread(upkeep.trim_logs, self.settings.spool)
-                if loop.time() - pruned > PRUNE_EVERY:
-                    await self.store.write(pruning.prune, micros())
-                    pruned = loop.time()
-            except (EgressError, OSError) as error:
-                _log.warning("upkeep: %s", error)
-            await asyncio.sleep(TRIM_EVERY)
 
     async def _opened(self, found: Live) -> Live | None:
         """The room once its worker takes publishers; None when it does not in time."""
@@ -339,53 +318,11 @@ class Service:
         for callback in tuple(self._hls):
             callback(job, event)
 
-    def _erase(self, job: str, places: tuple[str, ...]) -> None:
-        spool = self.settings.spool
-        for path in (commission.log_of(spool, job), spool / THUMBNAILS / f"{job}.jpg"):
-            path.unlink(missing_ok=True)
-        root = self.root.resolve()
-        for place in places:
-            if scheme_of(place) != "file":
-                continue
-            path = Path(file_part(place)).resolve()
-            # What is outside of the output folder is not ours to take away, whatever a document said.
-            if path == root or not path.is_relative_to(root):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def tokens_of(settings: Settings) -> Tokens:
-    """What makes and verifies tokens by these settings; raises RequestError when a key cannot be used."""
-    keys = []
-    for path in settings.token_keys:
-        try:
-            keys.append(path.read_bytes())
-        except OSError as error:
-            wrong = f"{path} cannot be read: {error.strerror}"
-            raise RequestError(f"EGRESS_TOKEN_KEYS: {wrong}", (("token_keys", wrong),)) from None
-    return Tokens(signing_keys(settings.token_secret), keys)
-
 
 def _places(connection: Connection, job: KeptJob) -> tuple[str, ...]:
     manifest = job.live.get("manifest")
     made = tuple(artifact.location for artifact in artifacts.of_job(connection, job.id))
     return (*made, *((manifest,) if manifest else ()))
-
-
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("%s has stopped", task.get_name(), exc_info=error)
-
-
-def _open_to_strangers() -> RequestError:
-    wrong = (
-        "is reached from other machines, and there is no key yet: make one (egress keys create NAME --scope admin) "
-        "or set EGRESS_TOKEN_SECRET, or listen on 127.0.0.1"
-    )
-    return RequestError(f"the address to listen on {wrong}", (("listen", wrong),))
 
 
 def _not_now(why: str) -> Conflict:

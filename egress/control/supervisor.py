@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from egress.control import admission, artifacts, commission, job_lists, job_moves, jobs, orphans, servers
 from egress.control.attempts import Attempts
-from egress.control.following import Follower, artifact_of
+from egress.control.following import Follower
 from egress.control.jobs import KeptJob
 from egress.control.servers import Server
 from egress.control.store import Store
@@ -107,8 +108,7 @@ class Supervisor:
             await self._give_up(job, f"it cannot be gone on with: {why}", Blame.US)
             return
         attempts = Attempts.adopting(order, since=int(job.live.get("told", 0)), wishes=wishes)
-        folder = Path(order.folder)
-        away = await asyncio.to_thread(lambda: 0.0 if orphans.is_held(folder) else orphans.silent_for(folder))
+        away = await orphans.settled(Path(order.folder))
         if job.desired == "stop" or job.state is JobState.STOPPING:
             attempts.ask_to_stop(job.reason or "asked to stop")
         elif away > orphans.AWAY:
@@ -141,6 +141,9 @@ class Supervisor:
                 await self._pulse()
             except EgressError as error:
                 _log.warning("jobs cannot be looked after: %s", error.message)
+            except Exception:
+                # Others would take us for dead.
+                _log.exception("jobs cannot be looked after")
 
     async def close(self) -> None:
         """Leave all jobs as they are: their workers go on, and the next server adopts them."""
@@ -195,9 +198,20 @@ class Supervisor:
         for id_, follower in tuple(self.followers.items()):
             if (job := mine.get(id_)) is not None and job.desired == "stop":
                 follower.ask_to_stop(job.reason or "asked to stop")
+        await self._tell_others()
         for id_, job in mine.items():
             if id_ not in self.followers and id_ not in self._reserved and job.created < micros() - 60_000_000:
                 await self.adopt(job)
+
+    async def _tell_others(self) -> None:
+        """Tell the figures of other servers' jobs, as they wrote them down, if anybody listens."""
+        if not self._store.is_shared or not self._updates.subscribers:
+            return
+        for job in await self._store.read(job_lists.living):
+            if job.server != self._server.id and job.figures_json:
+                figures, destinations = json.loads(job.figures_json), job.live.get("destinations", [])
+                data = {"id": job.id, "figures": figures, "destinations": destinations}
+                self._updates.tell(Update("figures", self._updates.seq, job.id, data, job.room))
 
     async def _beat(self) -> None:
         """Say that we live, and take over what servers left that do not."""
@@ -261,4 +275,4 @@ def _keep_costs(connection: Any, costs: Mapping[str, int]) -> None:
 
 def _keep_rows(connection: Any, id_: str, rows: list[Mapping[str, Any]]) -> None:
     for row in rows:
-        artifacts.add(connection, id_, artifact_of(row))
+        artifacts.add(connection, id_, artifacts.of_row(row))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import logging
 import os
+import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egress.control.commission import LOGS
+from egress.control import pruning
+from egress.control.commission import LOGS, log_of
 from egress.control.following import THUMBNAILS
-from egress.control.values import new_id
-from egress.model.errors import DestinationError, RequestError
+from egress.control.store import Store
+from egress.control.values import micros, new_id
+from egress.model.errors import DestinationError, EgressError, RequestError
+from egress.model.targets import file_part, scheme_of
 
 LARGEST_LOG = 4 << 20
 """Bytes of one job's log, of which the latest half stays."""
@@ -20,8 +27,13 @@ LARGEST_LOG = 4 << 20
 KEPT_FOR = 30 * 24 * 3600
 """Seconds logs and pictures of jobs are kept."""
 
+PRUNE_EVERY = 60
+"""Minutes between two looks at what the store may forget."""
+
 _SERVERS = "servers"
 _MOST = 64
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,24 @@ def identify(spool: Path, *, alone: bool) -> Identity:
     raise RequestError(f"spool {spool} {wrong}", (("spool", wrong),))
 
 
+def erase(spool: Path, root: Path, job: str, places: Sequence[str]) -> None:
+    """Take away a job's log and picture, and the files at these places if they are under the output folder."""
+    for path in (log_of(spool, job), spool / THUMBNAILS / f"{job}.jpg"):
+        path.unlink(missing_ok=True)
+    root = root.resolve()
+    for place in places:
+        if scheme_of(place) != "file":
+            continue
+        path = Path(file_part(place)).resolve()
+        # What is outside of the output folder is not ours to take away, whatever a document said.
+        if path == root or not path.is_relative_to(root):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def trim_logs(spool: Path) -> int:
     """Cut logs that are too long, and take away what is too old; gives how many were touched."""
     touched = 0
@@ -70,6 +100,27 @@ def trim_logs(spool: Path) -> int:
                 _cut(path, LARGEST_LOG // 2)
                 touched += 1
     return touched
+
+
+class Upkeep:
+    """Keeps the store and the spool from growing for ever, for as long as it `run`s."""
+
+    def __init__(self, store: Store, spool: Path) -> None:
+        self._store = store
+        self._spool = spool
+
+    async def run(self) -> None:
+        """Look after logs every minute and after the store every hour; ends only when cancelled."""
+        minutes = 0
+        while True:
+            try:
+                await asyncio.to_thread(trim_logs, self._spool)
+                if minutes % PRUNE_EVERY == 0:
+                    await self._store.write(pruning.prune, micros())
+            except EgressError as error:
+                _log.warning("the store could not be pruned: %s", error.message)
+            minutes += 1
+            await asyncio.sleep(60)
 
 
 def _cut(path: Path, size: int) -> None:

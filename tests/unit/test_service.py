@@ -344,7 +344,7 @@ async def test_what_is_removed_takes_its_files_along_but_none_outside_of_the_out
         (made,) = await service.store.read(artifacts.of_job, job.id)
         precious = tmp_path / "precious.mp4"
         precious.write_bytes(b"not ours")
-        outside = following.artifact_of({"kind": "mp4", "location": str(precious)})
+        outside = artifacts.of_row({"kind": "mp4", "location": str(precious)})
         await service.store.write(artifacts.add, job.id, outside)
         await service.remove(job.id, artifacts=True)
         assert not there(made.location) and there(precious)
