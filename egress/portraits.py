@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import ssl
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import httpx
 
 from egress.media.avatar import Picture, PortraitError, picture_of
-from egress.model.internet import Address, Judge, anywhere, public
+from egress.model.internet import Address, Judge, public
 from egress.model.media import MILLISECOND, SECOND, Nanos
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host name and port; raises OSError when there are none."""
+from egress.pinned import Pinned, PinnedError, Resolve, pinned_request
 
 MAX_BYTES = 2_000_000
 MAX_REDIRECTS = 3
@@ -72,8 +66,7 @@ class Portraits:
         now: Callable[[], Nanos] = time.monotonic_ns,
     ) -> None:
         """`within` bounds one picture from its turn on: lookup, redirects, download and decoding together."""
-        self._judge = judge
-        self._resolve = resolve or self._look_up
+        self._pinned = Pinned(judge, resolve, hint="; the setting private_avatars allows private ones")
         self._within = within
         self._now = now
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -84,7 +77,6 @@ class Portraits:
         self._trust: ssl.SSLContext | None = None
         # Threads of their own, lest strangers keep those busy that everything else in the process shares. One
         # decodes, so that only one large picture is in memory at a time.
-        self._lookups = asyncio.Semaphore(AT_ONCE)
         self._decoder = ThreadPoolExecutor(1, "portrait decoder")
 
     async def get(self, url: str) -> Picture:
@@ -183,7 +175,10 @@ class Portraits:
 
     async def _ask(self, url: httpx.URL) -> bytes | httpx.URL:
         """What one address gives: the bytes of a file, or where else to look."""
-        addresses = (await self._addresses(url))[:MAX_ADDRESSES]
+        try:
+            addresses = (await self._pinned.addresses(url))[:MAX_ADDRESSES]
+        except PinnedError as error:
+            raise PortraitError(error.message) from None
         if self._trust is None:
             loop = asyncio.get_running_loop()
             self._trust = await loop.run_in_executor(self._decoder, httpx.create_ssl_context)
@@ -203,53 +198,6 @@ class Portraits:
                     await response.aclose()
         raise PortraitError(f"{url.host} has no address")
 
-    async def _addresses(self, url: httpx.URL) -> list[Address]:
-        """Every address of a host, all of them judged; raises PortraitError if one of them is refused."""
-        host = url.raw_host.decode("ascii")
-        try:
-            found = await self._resolve(host, url.port or {"http": 80, "https": 443}[url.scheme])
-            addresses = [ip_address(text) for text in dict.fromkeys(found)]
-        except (OSError, ValueError) as error:
-            raise PortraitError(f"{url.host} has no address: {_said(error)}") from None
-        for address in addresses:
-            if wrong := self._judge(address):
-                where = "is" if host == str(address) else f"leads to {address},"
-                hint = "" if anywhere(address) else "; the setting private_avatars allows private ones"
-                raise PortraitError(f"{url.host} {where} {wrong}{hint}")
-        return addresses
-
-    async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        """What the system says; raises OSError.
-
-        The resolver may take half a minute over a name whose server is silent, and nothing stops it: such a thread is
-        left behind, must not hold up the end of the process, and keeps its place among the lookups until it is done.
-        """
-        loop = asyncio.get_running_loop()
-        await self._lookups.acquire()
-        done: asyncio.Future[list[str]] = loop.create_future()
-
-        def tell(found: list[str], error: Exception | None) -> None:
-            self._lookups.release()
-            if done.done():
-                return
-            if error is None:
-                done.set_result(found)
-            else:
-                done.set_exception(error)
-
-        def look() -> None:
-            found: list[str] = []
-            failed: Exception | None = None
-            try:
-                found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-            except (OSError, ValueError) as error:
-                failed = error
-            with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-                loop.call_soon_threadsafe(tell, found, failed)
-
-        threading.Thread(target=look, name="portrait lookup", daemon=True).start()
-        return await done
-
 
 def _checked(text: str | httpx.URL) -> httpx.URL:
     """An address that may be asked; raises PortraitError."""
@@ -267,17 +215,8 @@ def _checked(text: str | httpx.URL) -> httpx.URL:
 
 
 def _request(url: httpx.URL, address: Address) -> httpx.Request:
-    """Asks an address by its number for what the name is to give; a certificate is verified against the name."""
-    seconds = {"connect": CONNECT_WITHIN / SECOND, "read": None, "write": None, "pool": None}
-    headers = {
-        "Host": url.netloc.decode("ascii"),
-        "User-Agent": "egress",
-        "Accept": "image/png, image/jpeg, image/webp",
-        "Accept-Encoding": "identity",
-        "Connection": "close",
-    }
-    extensions = {"sni_hostname": url.raw_host.decode("ascii"), "timeout": seconds}
-    return httpx.Request("GET", url.copy_with(host=str(address)), headers=headers, extensions=extensions)
+    headers = {"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"}
+    return pinned_request("GET", url, address, headers=headers, connect=CONNECT_WITHIN / SECOND)
 
 
 async def _answer(url: httpx.URL, response: httpx.Response) -> bytes | httpx.URL:

@@ -125,6 +125,19 @@ def given_up(
     return _settle(connection, id_, owner, state=state, status=status, error=error[:500])
 
 
+def put_off(connection: Connection, id_: str, owner: str, until: Micros) -> bool:
+    """Leave one for later without a try; False when it was not `owner`'s any more."""
+    mine = and_(_D.id == id_, _D.lease_owner == owner, _D.state == "waiting")
+    values = {"lease_until": 0, "lease_owner": None, "next_at": until}
+    return connection.execute(update(deliveries).where(mine).values(**values)).rowcount == 1
+
+
+def put_off_others(connection: Connection, webhook: str, until: Micros) -> int:
+    """Leave what waits for a webhook and is nobody's for later; gives how many."""
+    waiting = and_(_D.webhook == webhook, _D.state == "waiting", _D.lease_until == 0, _D.next_at < until)
+    return connection.execute(update(deliveries).where(waiting).values(next_at=until)).rowcount
+
+
 def replay(connection: Connection, id_: str, *, now: Micros | None = None) -> Delivery:
     """Send one again under its event id, whatever became of it; raises NotFound."""
     fresh = {**_FRESH, "next_at": micros() if now is None else now, "lease_owner": None}

@@ -17,6 +17,7 @@ from egress.model.setting_values import (
     rate_value,
     secret_value,
     setting,
+    yes_or_no_value,
 )
 from egress.model.storage_settings import StorageSettings
 
@@ -91,6 +92,15 @@ class ServiceSettings(StorageSettings):
             livekit_value,
             default="none: that hook is closed",
             secret=True,
+        ),
+    )
+    webhook_private: bool = field(
+        default=False,
+        metadata=setting(
+            "true: webhooks may be sent to private addresses too, like those of your own network. Whoever may make "
+            "webhooks then chooses what this machine sends there.",
+            yes_or_no_value,
+            default="`false`",
         ),
     )
     api_rate: int = field(

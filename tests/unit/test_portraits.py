@@ -327,7 +327,7 @@ async def test_resolvers_that_hang_hold_up_neither_the_end_nor_more_than_a_few_t
         raise OSError(-3, "Temporary failure in name resolution")
 
     def looking() -> list[threading.Thread]:
-        return [thread for thread in threading.enumerate() if thread.name == "portrait lookup"]
+        return [thread for thread in threading.enumerate() if thread.name == "lookup of a stranger"]
 
     monkeypatch.setattr("socket.getaddrinfo", hang)
     portraits = Portraits(within=30 * MILLISECOND)
