@@ -34,12 +34,18 @@ def view(job: KeptJob) -> dict[str, Any]:
 
 
 def _encoded(job: KeptJob) -> str:
-    return _remembered(job) if job.is_over else _made(job)
+    return _remembered(job) if job.is_over else _of_the_moment(job)
 
 
 @lru_cache(maxsize=4096)
 def _remembered(job: KeptJob) -> str:
     """Lists are mostly of jobs that are over, which stay as they are: to make them costs more than to read them."""
+    return _made(job)
+
+
+@lru_cache(maxsize=512)
+def _of_the_moment(job: KeptJob) -> str:
+    """Jobs that live change about once a second, which many may look at."""
     return _made(job)
 
 

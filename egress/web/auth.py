@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -59,6 +60,7 @@ class Gate:
     """Has something done that nobody waits for."""
     clock: Callable[[], float] = time.monotonic
     _known: OrderedDict[bytes, _Known] = field(default_factory=OrderedDict)
+    _looking: dict[bytes, asyncio.Task[_Known | None]] = field(default_factory=dict)
     _tries: Rate = field(init=False)
     _open: tuple[bool, float] = (False, float("-inf"))
 
@@ -135,18 +137,28 @@ class Gate:
         known = self._known.get(digest)
         if known is not None and now < known.until:
             return known.caller
-        self._tries.take(address)
-        found = await self._look_up(bearer)
+        looking = self._looking.get(digest)
+        if looking is None:
+            self._tries.take(address)
+            # Requests that come at once with one key are one try, and one look.
+            looking = self._looking[digest] = asyncio.ensure_future(self._look_up(bearer))
+            looking.add_done_callback(lambda _: self._looking.pop(digest, None))
+            found = await asyncio.shield(looking)
+            if found is not None:
+                self._tries.give_back(address)
+                self._keep(digest, found)
+        else:
+            found = await asyncio.shield(looking)
         if found is None:
-            self._known.pop(digest, None)
             raise Unauthorized("this key or token is not valid here, or is over", (("Authorization", "is not valid"),))
-        self._tries.give_back(address)
+        return found.caller
+
+    def _keep(self, digest: bytes, found: _Known) -> None:
         self._known[digest] = found
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
         if found.key is not None:
             self.later(self.service.store.note(keys.note_used, found.key))
-        return found.caller
 
     async def _look_up(self, bearer: str) -> _Known | None:
         until = self.clock() + REMEMBERED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ async def test_a_key_is_looked_up_once_in_a_while_and_guesses_are_few(stand: Sta
         scope = {"type": "http", "headers": [(b"authorization", f"Bearer {bearer}".encode())], "client": ("1.2.3.4", 1)}
         return gate.admit(HTTPConnection(scope), "read")
 
+    at_once = await asyncio.gather(*(asks(good) for _ in range(50)))
+    assert {caller.name for caller in at_once} == {"test"} and len(noted) == 1
     assert {(await asks(good)).name for _ in range(50)} == {"test"} and len(noted) == 1
     now[0] = REMEMBERED + 1
     await asks(good)
