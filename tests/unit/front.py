@@ -14,6 +14,7 @@ import httpx
 from egress.control import admission, job_moves, jobs
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live
+from egress.control.scheduler import Scheduler
 from egress.control.servers import Server
 from egress.control.store import Store
 from egress.control.tokens import Tokens
@@ -130,9 +131,8 @@ class Stand:
         return moved
 
 
-def browser(stand: Stand, key: str | None = None, **headers: str) -> httpx.AsyncClient:
+def browser(stand: Stand, key: str | None = None, *, scheduler: Scheduler | None = None) -> httpx.AsyncClient:
     """A client of the app over a stand-in."""
-    app = create_service_app(stand)  # type: ignore[arg-type]
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
+    app = create_service_app(stand, scheduler=scheduler)  # type: ignore[arg-type]
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", headers=headers)
