@@ -164,9 +164,9 @@ class Updates:
             job = known.get(event.job or "")
             room = job.room if job is not None else str(event.body.get("room", "")) if event.job is None else ""
             self.tell(Update("event", event.seq, event.job, event_view(event), room))
-        for id_, seq in _changed(found).items():
+        for id_ in _changed(found):
             if (job := known.get(id_)) is not None:
-                self.tell(Update("job", seq, id_, job_views.view(job), job.room))
+                self.tell(Update("job", self.seq, id_, job_views.view(job), job.room))
         return len(found) == _BATCH
 
 
@@ -185,6 +185,6 @@ def _news(connection: Connection, seq: int) -> tuple[tuple[Event, ...], dict[str
     return found, known
 
 
-def _changed(found: Iterable[Event]) -> dict[str, int]:
-    """Jobs that look otherwise after these events, with the number of the last one that tells."""
-    return {event.job: event.seq for event in found if event.job and event.type.startswith(_RETELLING)}
+def _changed(found: Iterable[Event]) -> dict[str, None]:
+    """Jobs that look otherwise after these events, in order."""
+    return dict.fromkeys(event.job for event in found if event.job and event.type.startswith(_RETELLING))

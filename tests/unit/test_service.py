@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from egress.control import artifacts, attempts, detached_run, events, following, job_moves, jobs, servers, templates
 from egress.control.following import Follower
 from egress.control.jobs import KeptJob, RoomTaken
+from egress.control.processes import Process
 from egress.control.service import Service
 from egress.control.store import Store
 from egress.control.updates import Update
+from egress.control.upkeep import identify
+from egress.control.values import micros
 from egress.model.errors import Conflict, Draining, Forbidden, NoCapacity, NotFound, RequestError
 from egress.model.job import JobState
 from egress.model.request import Caller, JobRequest
 from egress.model.settings import Settings
 from egress.model.template import TemplateDoc
 from tests import fake_worker
+from tests.postgres import Postgres
 
 ADMIN = Caller("tests", frozenset({"admin"}))
 Environ = Callable[..., dict[str, str]]
@@ -416,3 +421,54 @@ async def test_two_services_of_one_spool_are_one_too_many(tmp_path: Path) -> Non
         with pytest.raises(RequestError, match="another egress serve"):
             async with serving(tmp_path):
                 pass
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_jobs_of_a_server_that_is_gone_go_on_where_its_spool_is_and_are_given_up_elsewhere(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr("egress.control.supervisor.PULSE", 0.02)
+    database = postgres.database().reveal()
+    async with serving(tmp_path, database=database) as service:
+        follower = await running(service)
+        gone, pid = service.server.id, follower.pid
+        monkeypatch.setattr(service.supervisor, "_beat", _nothing)
+    # It is not started again: nobody else can be it.
+    held = identify(tmp_path / "spool", alone=True)
+    other = tmp_path if shared else tmp_path / "elsewhere"
+    async with serving(other, database=database, secret_key=key_of(tmp_path)) as service:
+        assert service.server.id != gone
+        await service.store.write(_last_beat, gone, micros() - 3600 * 1_000_000)
+        if shared:
+            while (taken := service.supervisor.followers.get(follower.id)) is None:
+                await asyncio.sleep(0.02)
+            assert taken.whip == "http://127.0.0.1:9/whip/standup"
+            await service.stop(taken.id, "enough")
+            job = await ended(service, taken)
+            assert (job.state, job.server, job.attempts) == (JobState.FINISHED, service.server.id, 1)
+        else:
+            while not (job := await service.store.read(jobs.get, follower.id)).is_over:
+                await asyncio.sleep(0.02)
+            assert (job.state, job.blame) == (JobState.FAILED, "us")
+            assert "egress recover" in job.reason
+    held.release()
+    if not shared:
+        # The server comes back, and finds a worker whose job was given up.
+        monkeypatch.setattr("egress.control.orphans.FRESH", -1.0)
+        async with serving(tmp_path, database=database, secret_key=key_of(tmp_path)):
+            worker = Process.of(pid or 0)
+            while worker is not None and worker.alive:
+                await asyncio.sleep(0.02)
+
+
+async def _nothing() -> None:
+    return
+
+
+def key_of(folder: Path) -> str:
+    """The key a server made for itself."""
+    return (folder / "spool" / "egress.key").read_text().splitlines()[0]
+
+
+def _last_beat(connection: Connection, server: str, at: int) -> None:
+    servers.beat(connection, server, now=at)
