@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from egress.control.jobs import insert_new
 from egress.control.tables import occurrences
@@ -108,6 +108,12 @@ def page(connection: Connection, schedule: str, *, limit: int = 50, after: str |
         statement = statement.where(_O.fire_at < read_cursor(after, int)[0])
     found = [Occurrence(*row) for row in connection.execute(statement)]
     return paged(found, limit, lambda one: (one.fire_at,))
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many there are, by state."""
+    rows = connection.execute(select(_O.state, func.count()).group_by(_O.state))
+    return {str(row[0]): int(row[1]) for row in rows}
 
 
 def prune(connection: Connection, before: Micros) -> int:

@@ -42,6 +42,7 @@ from egress.web.api import (
 from egress.web.auth import Gate, is_local, viewers
 from egress.web.limits import Limits, Rate
 from egress.web.live import Live
+from egress.web.metrics import Metrics
 from egress.web.origins import Origins
 from egress.web.pages import PAGE_HEADERS, PLAIN, STATIC, policy
 from egress.web.playback import Playback
@@ -129,6 +130,7 @@ def create_service_app(
     gate = Gate(service, is_local(service.settings.listen), later)
     origins = Origins(service)
     publishing = Publishing(service, gate)
+    metrics = Metrics(service, lambda request: gate.admit(request, "read"))
     closing = asyncio.Event()
     guarded = service.settings.playback_secret is not None
 
@@ -181,6 +183,7 @@ def create_service_app(
             RequestValidationError: answers.on_parameters,
         },
         middleware=[
+            Middleware(metrics.measured),
             Middleware(_Guard),
             Middleware(
                 Live,
@@ -214,6 +217,7 @@ def create_service_app(
             Mount("/dashboard", _Files(directory=DASHBOARD)),
             Mount("/static", _Files(directory=STATIC)),
             *hooks.routes(service),
+            metrics.route,
             *more,
         ]
     )
