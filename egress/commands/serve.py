@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import signal
 import sys
 
+from egress import logs
 from egress.commands.common import DEFAULT_LISTEN, Output, address, settings_of
-from egress.control import job_lists
+from egress.control import job_lists, templates
+from egress.control.first_template import NAME as STUDIO
 from egress.control.service import Service
-from egress.control.store import Store
 from egress.model.media import SECOND
 from egress.model.settings import Settings
 from egress.web.auth import is_local
@@ -26,7 +26,7 @@ IMPATIENCE = 0.5
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     settings = settings_of(arguments, database=arguments.database, listen=arguments.listen)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=settings.log_level)
+    logs.configure(settings.log_level, "json" if arguments.json else "auto")
     with asyncio.Runner() as runner:
         return runner.run(_Serving(arguments, settings).run())
 
@@ -94,8 +94,9 @@ class _Serving:
             out.flush()
             return
         self._say(f"{url}/  recordings go to {service.root}")
-        if local and await _is_fresh(service.store):
-            self._say(f"begin in a browser: open {url}/ and start a live stream there with your camera")
+        if await service.store.read(_is_fresh):
+            self._say(f"go live: open {url}/publish/{STUDIO} and allow the camera; watch at {url}/live/{STUDIO}/")
+        if local:
             self._say("only this machine reaches it; docs/service.md says how to let others in")
 
     def _say(self, text: str) -> None:
@@ -104,6 +105,7 @@ class _Serving:
         out.flush()
 
 
-async def _is_fresh(store: Store) -> bool:
-    """Whether nothing was ever done here."""
-    return not (await store.read(job_lists.page, limit=1)).items
+def _is_fresh(connection: Connection) -> bool:
+    """Whether nothing was done here yet, and the template is there with which anybody may begin."""
+    known = (template.name for template in templates.page(connection).items)
+    return STUDIO in known and not job_lists.page(connection, limit=1).items

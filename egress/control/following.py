@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy import Connection
 
 from egress.control import admission, artifacts, events, job_moves, jobs
@@ -131,6 +132,7 @@ class Follower:
         """Follow it to its end, which is then written down; cancelled, it leaves the worker to whoever comes next."""
         writer = asyncio.create_task(self._write(), name=f"write {self.id}")
         self._task = asyncio.current_task()
+        structlog.contextvars.bind_contextvars(job=self.id)
         try:
             async for event in self._attempts.events():
                 await self._take(event)

@@ -14,6 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "disk": set(),
     "lines": set(),
+    "logs": {"model"},
     "serving": {"model"},
     "rooms": {"model", "serving"},
     "layouts": {"model"},
@@ -56,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "preview": {"model", "layouts", "media", "sinks", "demo", "pipelines"},
     "foreground": {"model", "lines", "control", "web"},
     "progress": {"model", "control"},
-    "commands": {"model", "control", "web", "ordering", "foreground", "progress", "demo", "preview"},
+    "commands": {"model", "logs", "control", "web", "ordering", "foreground", "progress", "demo", "preview"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""
