@@ -8,6 +8,8 @@ import json
 import signal
 import sys
 
+from sqlalchemy import Connection
+
 from egress import logs
 from egress.commands.common import DEFAULT_LISTEN, Output, address, settings_of
 from egress.control import job_lists, templates

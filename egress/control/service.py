@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from egress.control import admission, artifacts, commission, entry, job_moves, jobs, servers, upkeep
+from egress.control import admission, artifacts, commission, entry, events, job_moves, jobs, servers, upkeep
 from egress.control.first_template import furnish
 from egress.control.following import PICTURE, THUMBNAILS
 from egress.control.jobs import Created, Draft, KeptJob
@@ -30,6 +30,7 @@ from egress.model import control
 from egress.model.errors import Conflict, Draining, EgressError, Forbidden
 from egress.model.internet import anywhere, public
 from egress.model.job import JobState
+from egress.model.providers import cautions
 from egress.model.request import Caller, JobRequest
 from egress.model.settings import Settings
 
@@ -164,9 +165,11 @@ class Service:
             if not created.repeated:
                 job_moves.begin_attempt(c, draft.id, self.server.id)
                 job_moves.set_live(c, draft.id, addresses(order))
+                for text in cautions(order.pipeline):
+                    events.append(c, "warning", {"message": text}, job=draft.id)
             return Created(jobs.get(c, created.job.id), created.repeated)
 
-        with self.supervisor.admitted(order, cost):
+        async with self.supervisor.admitted(order, cost):
             created = await self.store.write(create)
             if not created.repeated:
                 self.supervisor.launch(created.job, order)

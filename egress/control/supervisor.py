@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,17 @@ class Supervisor:
         reserved = sum(cost for id_, (cost, _) in self._reserved.items() if id_ not in self.followers)
         return admission.Room(self.capacity, reserved + sum(one.cost for one in self.followers.values()))
 
-    @contextlib.contextmanager
-    def admitted(self, order: JobOrder, cost: int) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def admitted(self, order: JobOrder, cost: int) -> AsyncIterator[None]:
         """Keep a place for a job until it is launched within; raises NoCapacity when there is none."""
         admission.check_cpu(cost, self.room)
         mine = admission.growth(order)
         others = [growth for id_, (_, growth) in self._reserved.items() if id_ not in self.followers]
         others += [admission.growth(one.order) for one in self.followers.values()]
-        admission.check_disks(others, mine, (self._settings.spool, Path(order.manifest).parent))
+        places = (self._settings.spool, Path(order.manifest).parent)
         self._reserved[order.id] = (cost, mine)
         try:
+            await asyncio.to_thread(admission.check_disks, others, mine, places)
             yield
         finally:
             del self._reserved[order.id]
@@ -129,7 +130,7 @@ class Supervisor:
     async def empty(self) -> None:
         """Wait until no job is followed."""
         while self.followers:
-            await asyncio.wait([asyncio.ensure_future(one.over.wait()) for one in self.followers.values()])
+            await next(iter(self.followers.values())).over.wait()
             await asyncio.sleep(0)
 
     async def run(self) -> None:
