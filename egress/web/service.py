@@ -39,6 +39,7 @@ from egress.web.api import (
     templates,
     webhooks,
 )
+from egress.web.api.sharing import Shared
 from egress.web.auth import Gate, is_local, viewers
 from egress.web.limits import Limits, Rate
 from egress.web.live import Live
@@ -227,6 +228,7 @@ def create_service_app(
     app.state.origins = origins
     app.state.closing = closing
     app.state.streams = 0
+    app.state.lists = Shared()
     app.state.stopping = stopping
     return app
 

@@ -166,12 +166,15 @@ async def measure(port: int, ids: list[str], key: str, rate: float, seconds: flo
     await client.open()
     ring = itertools.cycle(ids[:: max(1, len(ids) // 977)])
     half = itertools.cycle([True, False])
+    # No two asked at once are the same: reads of the same are done once for all.
+    rooms, seconds_ = itertools.cycle(range(500)), itertools.cycle(range(60))
     asked: dict[str, Callable[[], Awaitable[int]]] = {
         "healthz": lambda: client.get("/healthz"),
         "get": lambda: client.get(f"/api/v1/jobs/{next(ring)}"),
         "list of 50": lambda: client.get("/api/v1/jobs"),
         "list running": lambda: client.get("/api/v1/jobs?state=running,starting"),
-        "list of a room": lambda: client.get("/api/v1/jobs?room=room-7"),
+        "lists of rooms": lambda: client.get(f"/api/v1/jobs?room=room-{next(rooms)}"),
+        "pages of 50": lambda: client.get(f"/api/v1/jobs?until=2100-01-01T00:00:{next(seconds_):02}Z"),
         "get and list": lambda: client.get(f"/api/v1/jobs/{next(ring)}" if next(half) else "/api/v1/jobs"),
     }
     floor = 0.0

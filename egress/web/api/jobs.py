@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Header, Query
 from pydantic import Field
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -23,6 +24,7 @@ from egress.web.answers import Json
 from egress.web.api import views
 from egress.web.api.call import Cursor, Id, Limit, body, call
 from egress.web.api.routes import Routes
+from egress.web.api.sharing import Shared
 
 routes = Routes("jobs")
 
@@ -93,8 +95,13 @@ async def list_jobs(
         until=_instant("until", until),
         text=q,
     )
-    page = await asked.service.store.read(job_lists.page, only, limit=limit, after=cursor)
-    return Json(job_views.encode_page(page.items, page.next))
+
+    def read(connection: Connection) -> bytes:
+        page = job_lists.page(connection, only, limit=limit, after=cursor)
+        return job_views.encode_page(page.items, page.next)
+
+    shared: Shared = request.app.state.lists
+    return Json(await shared.get((only, limit, cursor), lambda: asked.service.store.read(read)))
 
 
 @routes.on("GET /jobs/{id}", "read", views.JobView, refuses=(404,))
