@@ -55,8 +55,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A moof+mdat found in a file, `at` bytes from its start; times in ticks, `first` is the first sample's bytes."""
+    """A moof+mdat found in a file, `at` bytes from its start, after `lead` bytes of event messages that belong to it.
 
+    `size` is all its bytes without those, `number` what it says itself; times in ticks, `first` is the first sample's
+    bytes.
+    """
+
+    number: int
+    lead: int
     at: int
     size: int
     decode_time: int
@@ -112,7 +118,7 @@ def init_segment(track: Track, *, priming: int = 0) -> bytes:
 
 
 def fragment(sequence: int, decode_time: int, samples: Sequence[Sample]) -> bytes:
-    """One moof and mdat; `sequence` counts fragments from 1, `decode_time` is the first sample's, in ticks."""
+    """One moof and mdat; `sequence` numbers fragments, rising; `decode_time` is the first sample's, in ticks."""
     flags, entry = 0x000201, "I"
     durations = {sample.duration for sample in samples}
     offsets = any(sample.offset for sample in samples)
@@ -155,25 +161,29 @@ def fragment(sequence: int, decode_time: int, samples: Sequence[Sample]) -> byte
     return b"".join(out)
 
 
-def read_fragments(file: BinaryIO) -> Iterator[Fragment]:
-    """The whole fragments of a file made by `fragment`, in order; stops at the first one that is cut short."""
-    file.seek(0, 2)
-    end = file.tell()
-    at = 0
+def read_fragments(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[Fragment]:
+    """The whole fragments of a file, or of some bytes of it, made by `fragment`, in order; stops at the first one that
+    is cut short."""
+    length = file.seek(0, 2)
+    end = length if end is None else min(end, length)
+    at = lead = start
     while at + 8 <= end:
         file.seek(at)
         size, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"emsg" and size >= 8:
+            at += size
+            continue
         if kind != b"moof" or at + size + 8 > end:
             return
         moof = file.read(size - 8)
         payload, kind = struct.unpack(">I4s", file.read(8))
         if kind != b"mdat" or at + size + payload > end:
             return
-        yield _parsed(at, size, payload, moof)
-        at += size + payload
+        yield _parsed(at - lead, at, size, payload, moof)
+        at = lead = at + size + payload
 
 
-def _parsed(at: int, head: int, payload: int, moof: bytes) -> Fragment:
+def _parsed(lead: int, at: int, head: int, payload: int, moof: bytes) -> Fragment:
     traf = moof[24:]
     default_duration, default_flags = struct.unpack_from(">II", traf, 16)
     (decode_time,) = struct.unpack_from(">Q", traf, 24 + 12)
@@ -193,7 +203,8 @@ def _parsed(at: int, head: int, payload: int, moof: bytes) -> Fragment:
     (first,) = struct.unpack_from(">I", run, size_place)
     if flags & 0x400:
         (first_flags,) = struct.unpack_from(">I", run, size_place + 4)
-    return Fragment(at, head + payload, decode_time, duration, first, head + 8, first_flags == _SYNC)
+    (number,) = struct.unpack_from(">I", moof, 12)
+    return Fragment(number, lead, at, head + payload, decode_time, duration, first, head + 8, first_flags == _SYNC)
 
 
 def _timescale(time_base: Fraction) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,21 @@ from egress.model.job import Artifact
 from egress.model.media import SECOND, Packet, StreamInfo
 from egress.model.outputs import HlsDoc, SinkDoc
 from egress.model.targets import file_part
-from egress.sinks.base import END, Backup, Mark, Sink, SinkContext
-from egress.sinks.ending import end, salvage
-from egress.sinks.listing import Listing
+from egress.sinks.base import CAPTION, END, METADATA, Backup, Mark, Sink, SinkContext
+from egress.sinks.captions import Captions, CueLog
+from egress.sinks.ending import CUES, MARKS, captions_left, end, recovered, salvaged
+from egress.sinks.listing import TRAILING, Listing
 from egress.sinks.marks import MarkLog, date_ranges
+from egress.sinks.mediafiles import Patience
 from egress.sinks.mirror import Mirror
-from egress.sinks.playlist import DateRange, Tail
-from egress.sinks.presentation import IFRAMES, INDEX, INIT, OWNER, Presentation, rendition_name, write_file
+from egress.sinks.playlist import DateRange, Report, Tail
+from egress.sinks.premises import clear, in_use
+from egress.sinks.presentation import INDEX, Presentation, captions_name, rendition_name, write_file
 from egress.sinks.rendition import Rendition
+from egress.sinks.salvage import Salvaged, listings
+from egress.sinks.variants import index
 
-_STATE, _MARKS = "presentation.json", "marks.jsonl"
+_STATE = "presentation.json"
 
 _WAITING = 4096
 """Sound packets kept while an encoder with look-ahead holds back the first picture: over a minute."""
@@ -36,7 +40,12 @@ class HlsSink(Sink):
     Every file appears whole; media before the playlist that names it. Each part is announced as {"type": "hls",
     "folder", "rendition", "msn", "part", "ended"} once its playlist is on disk. The playlists do not promise blocking
     reloads, which a plain web server could not keep; an origin that can adds that.
+
+    A later attempt of the job goes on in the same playlists, after a discontinuity. A file that cannot be written is a
+    gap; when nothing can for three target durations, the sink fails.
     """
+
+    resumes = True
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)
@@ -45,9 +54,14 @@ class HlsSink(Sink):
         self._document = doc
         self._mirror = Mirror.of(context)
         self._to = self._mirror.local if self._mirror else Path(file_part(context.to))
-        self._marks = MarkLog(context.folder / _MARKS)
+        self._marks = MarkLog(context.folder / MARKS)
+        self._cues = CueLog(context.folder / CUES)
         self._presentation: Presentation | None = None
         self._renditions: dict[str, Rendition] = {}
+        self._captions: tuple[Captions, ...] = ()
+        self._earlier: dict[str, Salvaged] = {}
+        self._patience = Patience(0)
+        self._unknown = 0
         self._waiting: list[Packet] | None = None
         self._listed: set[str] = set()
         self._index = ""
@@ -55,24 +69,52 @@ class HlsSink(Sink):
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Make the folder ready; raises DestinationError when it is in use or cannot be written."""
-        if _in_use(self._to):
+        earlier = self._left()
+        if earlier is None and in_use(self._to):
             if self.context.options.get("overwrite") != "yes":
                 raise DestinationError(f"{self._to} holds a stream already; remove it, or write to another folder")
-            _clear(self._to)
+            clear(self._to)
         presentation = Presentation.of(self._document, self._to, self.context.started, programme)
+        if earlier is not None:
+            presentation = self._going_on(presentation, earlier)
+        names = [rendition_name(info) for info in presentation.streams]
+        names += [captions_name(track.language) for track in presentation.captions]
         try:
-            for info in presentation.streams:
-                (self._to / rendition_name(info)).mkdir(parents=True, exist_ok=True)
+            for name in names:
+                (self._to / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DestinationError(f"{self._to} cannot be made: {error.strerror}") from error
         self._presentation = presentation = presentation.claimed(self.context.job)
         if self._mirror:
             self._mirror.begin()
+        self._patience = Patience(TRAILING * presentation.target * SECOND)
         self._renditions = {info.id: Rendition(presentation, info) for info in presentation.streams}
+        self._captions = tuple(Captions(presentation, track.language, self._cues) for track in presentation.captions)
         if presentation.streams[0].kind == "video":
             self._waiting = []
         else:
             self._begin(presentation)
+
+    def _left(self) -> Presentation | None:
+        """What an earlier attempt of this very job was making here."""
+        state = self.context.folder / _STATE
+        if self.context.attempt == 1 or not state.is_file():
+            return None
+        earlier = Presentation.load(state).at(self._to)
+        return earlier if earlier.ours else None
+
+    def _going_on(self, presentation: Presentation, earlier: Presentation) -> Presentation:
+        """The same as what goes on where an earlier attempt ended; as it is when that had come to nothing."""
+        found = salvaged(earlier)
+        following = max(one.following for one in found.values())
+        if not following:
+            return presentation
+        until = max(one.listing.end for one in found.values())
+        for one in found.values():
+            one.reach(following, until)
+        self._earlier = found
+        self._marks = MarkLog.load(self.context.folder / MARKS)
+        return presentation.following(earlier, following, until)
 
     def write(self, packet: Packet) -> None:
         """Cut one packet in; raises DestinationError naming the path when the disk refuses."""
@@ -87,7 +129,8 @@ class HlsSink(Sink):
                 return
             waiting, self._waiting = self._waiting, None
             # Timestamps start at 0; with B-frames the first ones decode before it, so all are moved by that much.
-            self._begin(self._presentation.shifted(max(Fraction(0), -packet.dts * rendition.info.time_base)))
+            shift = max(self._presentation.shift, -packet.dts * rendition.info.time_base)
+            self._begin(self._presentation.shifted(shift))
             for held in waiting:
                 self.write(held)
         if rendition.add(packet):
@@ -95,8 +138,23 @@ class HlsSink(Sink):
 
     def mark(self, mark: Mark) -> None:
         """Note a date range; playlists show it from the next part on. Viewers have seen what lies after an end."""
-        if mark.kind != END:
-            self._marks.add(mark)
+        offset = self._presentation.offset if self._presentation else 0
+        if mark.kind == CAPTION:
+            self._caption(mark)
+            return
+        kept = mark.kind != END and self._marks.add(replace(mark, at=mark.at + offset))
+        if kept and mark.kind == METADATA and self._document.id3:
+            pictures = [rendition for rendition in self._renditions.values() if rendition.info.kind == "video"]
+            for rendition in pictures or self._renditions.values():
+                rendition.hear(mark)
+
+    def _caption(self, mark: Mark) -> None:
+        asked = mark.language.lower()
+        track = next((track for track in self._captions if asked in ("", track.language.lower())), None)
+        if track is None:
+            self._unknown += 1
+        else:
+            track.hear(mark)
 
     def close(self) -> Sequence[Artifact]:
         """Write what is left and end the playlists."""
@@ -127,6 +185,7 @@ class HlsSink(Sink):
             "seconds": round(max((rendition.end for rendition in renditions), default=0) / SECOND, 3),
             "gaps": sum(rendition.gaps for rendition in renditions),
             "marks_refused": self._marks.refused,
+            "captions_refused": self._unknown + self._cues.refused,
             **(self._mirror.status() if self._mirror else {}),
         }
 
@@ -151,26 +210,44 @@ class HlsSink(Sink):
         presentation = Presentation.load(folder / _STATE).at(mirror.local if mirror else Path(file_part(to)))
         if not presentation.ours:
             return ()
-        made = salvage(presentation, MarkLog.load(folder / _MARKS))
+        made = recovered(presentation, folder)
         return mirror.finish(made) if mirror else made
 
     def _begin(self, presentation: Presentation) -> None:
         self._presentation = presentation
         presentation.keep(self.context.folder / _STATE)
         for rendition in self._renditions.values():
-            rendition.begin(presentation)
+            rendition.begin(presentation, self._earlier.get(rendition.name))
+        left = captions_left(presentation, self.context.folder, listings(self._earlier)) if self._earlier else {}
+        for track in self._captions:
+            track.begin(presentation, left.get(track.name))
 
     def _publish(self, rendition: Rendition) -> None:
         """Put the newest part on disk into the playlists, then say so."""
-        others = [other for other in self._renditions.values() if other is not rendition]
-        rendition.list_anew()
         if len(self._ranges) != len(self._marks.marks):
             self._ranges = date_ranges(self._marks.marks)
-        ranges = self._ranges
-        write_file(self._to / f"{rendition.name}.m3u8", rendition.text(ranges, others).encode())
+        try:
+            if rendition is self._lead:
+                self._publish_captions(rendition)
+            rendition.list_anew()
+            self._publish_rendition(rendition)
+            self._patience.well()
+        except DestinationError as error:
+            # The playlists on disk are older ones; the next part's may be written.
+            self._patience.failed(error, rendition.end)
+
+    @property
+    def _lead(self) -> Rendition:
+        """Whose segments captions keep step with."""
+        return next(iter(self._renditions.values()))
+
+    def _publish_rendition(self, rendition: Rendition) -> None:
+        write_file(
+            self._to / f"{rendition.name}.m3u8", rendition.text(self._ranges, self._reports(rendition.name)).encode()
+        )
         keys = rendition.keys
         if keys is not None and keys.changed:
-            write_file(self._to / f"{keys.name}.m3u8", keys.text(ranges, Tail()).encode())
+            write_file(self._to / f"{keys.name}.m3u8", keys.text(self._ranges, Tail()).encode())
         self._listed.add(rendition.name)
         if len(self._listed) == len(self._renditions) and (rendition.listing.changed or not self._index):
             self._write_index()
@@ -182,10 +259,23 @@ class HlsSink(Sink):
             keys.changed = False
         rendition.listing.changed = False
 
+    def _publish_captions(self, lead: Rendition) -> None:
+        for track in self._captions:
+            if track.follow(lead):
+                track.list_anew()
+                text = track.text(self._ranges, self._reports(track.name))
+                write_file(self._to / f"{track.name}.m3u8", text.encode())
+                self._announce(track.name, *track.last, ended=False)
+
+    def _reports(self, name: str) -> tuple[Report, ...]:
+        """How far every other rendition has come."""
+        others: tuple[Rendition | Captions, ...] = (*self._renditions.values(), *self._captions)
+        return tuple(Report(f"{o.name}.m3u8", *o.last) for o in others if o.name != name and o.last[0] >= 0)
+
     def _write_index(self) -> None:
         if self._presentation is None:
             return
-        text = self._presentation.index({n: listing.meter for n, listing in self._listings().items()}, ended=False)
+        text = index(self._presentation, {n: listing.meter for n, listing in self._listings().items()}, ended=False)
         if text != self._index:
             write_file(self._to / INDEX, text.encode())
             self._index = text
@@ -195,7 +285,7 @@ class HlsSink(Sink):
         for rendition in self._renditions.values():
             if rendition.keys is not None:
                 found[rendition.keys.name] = rendition.keys
-        return found
+        return found | {track.name: track.listing for track in self._captions}
 
     def _finish(self, *, forgiving: bool = False) -> None:
         if self._waiting is not None:
@@ -217,15 +307,23 @@ class HlsSink(Sink):
         if self._presentation is None:
             # Never opened: whatever is in the folder is another job's.
             return ()
+        if self._waiting is not None and self._earlier:
+            # Nothing came in this attempt: what the earlier ones made is ended as it is.
+            return recovered(Presentation.load(self.context.folder / _STATE).at(self._to), self.context.folder)
         if not any(listing.segments for listing in self._listings().values()):
-            _clear(self._to)
+            clear(self._to)
             return ()
+        for track in self._captions:
+            track.follow(self._lead)
+            track.list_anew()
         for rendition in self._renditions.values():
             rendition.list_anew()
         artifacts = end(self._presentation, self._listings(), self._marks.marks)
         for rendition in self._renditions.values():
             rendition.sweep(ended=True)
             self._announce(rendition.name, *rendition.last, ended=True)
+        for track in self._captions:
+            self._announce(track.name, *track.last, ended=True)
         return artifacts
 
     def _announce(self, rendition: str, msn: int, part: int | None, *, ended: bool) -> None:
@@ -239,22 +337,3 @@ class HlsSink(Sink):
                 "ended": ended,
             }
         )
-
-
-def _in_use(folder: Path) -> bool:
-    return any(
-        (folder / name).exists() for name in (INDEX, "video.m3u8", "audio.m3u8", f"video/{INIT}", f"audio/{INIT}")
-    )
-
-
-def _clear(folder: Path) -> None:
-    """Take away an earlier presentation: its playlists, and the folders it kept its media in."""
-    if not folder.is_dir():
-        return
-    for name in (INDEX, "video.m3u8", "audio.m3u8", f"{IFRAMES}.m3u8", OWNER):
-        (folder / name).unlink(missing_ok=True)
-    for pattern in (f"{rung}-[1-9].m3u8" for rung in ("video", IFRAMES)):
-        for path in folder.glob(pattern):
-            path.unlink()
-    for media in (folder / "video", folder / "audio", *folder.glob("video-[1-9]")):
-        shutil.rmtree(media, ignore_errors=True)

@@ -20,7 +20,11 @@ _LEAST_SEGMENTS = 6
 class Listing:
     """The segments one playlist lists, each with its text ready; `segments` and `texts` go together."""
 
-    def __init__(self, presentation: Presentation, name: str, *, sequence: int = 0) -> None:
+    def __init__(
+        self, presentation: Presentation, name: str, *, sequence: int = 0, discontinuities: int = 0, first: int = 0
+    ) -> None:
+        """`sequence` is the number of the first segment it will list, `discontinuities` how many lie before that;
+        `first` is the segment of the picture which that is in, for keyframes, which have numbers of their own."""
         self.name = name
         self.sequence = sequence
         self.changed = False
@@ -30,13 +34,19 @@ class Listing:
         self._texts: deque[str] = deque()
         self._plain = 0
         self._length: Nanos = 0
-        self._discontinuities = 0
+        self.discontinuities = discontinuities
+        self._map = presentation.head(name, first=first or sequence).map
         self._gaps = 0
         self._most = 0
         if presentation.window is not None:
             # In segments, not seconds: those of sound are not all equally long, yet all renditions must agree.
             least = max(presentation.window, TRAILING * presentation.target * SECOND)
             self._most = max(_LEAST_SEGMENTS, ceil(least / (presentation.segment * SECOND)))
+
+    @property
+    def end(self) -> Nanos:
+        """When the last segment ends; 0 before the first."""
+        return self.segments[-1].end if self.segments else 0
 
     def add(self, segment: Segment) -> None:
         """List one more whole segment."""
@@ -85,11 +95,11 @@ class Listing:
         if self.segments:
             ranges = [date_range for date_range in ranges if date_range.at >= self.segments[0].start]
         return media_playlist(
-            self._presentation.head(self.name, ended=tail.ended),
+            replace(self._presentation.head(self.name, ended=tail.ended), map=self._map),
             (segment_text(s, started, parts=False) for s in self.segments) if tail.ended else self._texts,
             tail,
             sequence=self.sequence,
-            discontinuities=self._discontinuities,
+            discontinuities=self.discontinuities,
             ranges=ranges,
             gaps=self._gaps > 0,
         )
@@ -99,16 +109,18 @@ class Listing:
         self._texts.popleft()
         self._length -= segment.duration
         self._plain = max(0, self._plain - 1)
-        self._discontinuities += segment.discontinuity
+        self.discontinuities += segment.discontinuity
+        self._map = segment.map or self._map
         self._gaps -= segment.gap
         self.sequence += 1
         return segment
 
 
-def key_segments(uri: str, keys: Sequence[tuple[Nanos, int, int]], end: Nanos) -> Sequence[Segment]:
-    """Keyframes of one segment file as byte ranges, each lasting to the next; `keys` are (start, offset, size)."""
-    ends = [start for start, _, _ in keys[1:]] + [end] * bool(keys)
-    return [
-        Segment(uri, start, until - start, size, offset=offset)
+def key_segments(whole: Segment, keys: Sequence[tuple[Nanos, int, int]]) -> Sequence[Segment]:
+    """Keyframes of one segment as byte ranges, each lasting to the next; `keys` are (start, offset, size)."""
+    ends = [start for start, _, _ in keys[1:]] + [whole.end] * bool(keys)
+    made = [
+        Segment(whole.uri, start, until - start, size, offset=(whole.offset or 0) + offset)
         for (start, offset, size), until in zip(keys, ends, strict=True)
     ]
+    return [replace(made[0], discontinuity=whole.discontinuity, map=whole.map), *made[1:]] if made else made

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from egress.model.media import SECOND, Nanos
 from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
@@ -92,14 +93,21 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
 
 
 def date_ranges(marks: Sequence[Mark]) -> list[DateRange]:
-    """Marks as HLS playlists show them."""
-    return [DateRange(f"{mark.kind}-{number}", mark.kind, mark.at, label(mark)) for number, mark in enumerate(marks)]
+    """Marks as HLS playlists show them; what was handed over for players' pages is percent-encoded (RFC 3986, as
+    `encodeURIComponent` does), so that a quoted-string holds any text and a page reads it with one call."""
+    return [_date_range(f"{mark.kind}-{number}", mark) for number, mark in enumerate(marks)]
 
 
 def label(mark: Mark) -> str:
     """A mark in one line of printable text."""
     text = " ".join("".join(c if c.isprintable() else " " for c in mark.text).split())[:120]
     return text or mark.kind
+
+
+def _date_range(id: str, mark: Mark) -> DateRange:
+    if mark.kind == METADATA:
+        return DateRange(id, mark.kind, mark.at, "", mark.duration, quote(mark.text, safe="!'()*"))
+    return DateRange(id, mark.kind, mark.at, label(mark), mark.duration)
 
 
 def _near(mark: Mark) -> Nanos:

@@ -16,19 +16,24 @@ PlaylistType = Literal["sliding", "event", "vod"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A partial segment; `independent`: it can be decoded without what came before."""
+    """A partial segment; `independent`: it can be decoded without what came before.
+
+    `offset` makes it a byte range of `uri`, of `size` bytes.
+    """
 
     uri: str
     duration: Nanos
     independent: bool
     gap: bool = False
+    size: int = 0
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A media segment from session time `start`; `size` is its bytes.
 
-    `offset` makes it a byte range of `uri` (I-frame playlists). `map` names its init segment where that changes,
+    `offset` makes it a byte range of `uri`. `map` names its init segment where that changes,
     which is after a discontinuity. `gap`: its media was lost and players shall not fetch it.
     """
 
@@ -50,12 +55,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """Something that happened at one instant of session time."""
+    """Something that happened at an instant of session time, or holds for a while; `payload` is for players' pages."""
 
     id: str
     kind: str
     at: Nanos
     text: str
+    duration: Nanos = 0
+    payload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,9 @@ class Report:
 class Head:
     """What stays the same in one media playlist for as long as it lives.
 
-    `started` is the wall-clock time of session time 0. `part_target` None: no partial segments. `reload`: players
-    come back for more, so the playlist says how far from its end they should stay.
+    `map` is "" for media without an init segment. `started` is the wall-clock time of session time 0. `part_target`
+    None: no partial segments. `reload`: players come back for more, so the playlist says how far from its end they
+    should stay.
     """
 
     type: PlaylistType
@@ -86,27 +94,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What follows the last whole segment: parts so far, the hint at the next one, how far the others are."""
+    """What follows the last whole segment: parts so far, the hint at the next one, how far the others are.
+
+    `hint_start` is the byte at which the next part begins, in a file that grows.
+    """
 
     growing: str = ""
     hint: str | None = None
     reports: tuple[Report, ...] = ()
     ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One line of the multivariant playlist; rates in bits per second."""
-
-    uri: str
-    bandwidth: int
-    average: int
-    codecs: tuple[str, ...]
-    resolution: str | None = None
-    frame_rate: float | None = None
-    audio: str | None = None
-    """URI of its sound, where that is apart from the picture."""
-    channels: int = 2
+    hint_start: int | None = None
 
 
 def media_playlist(
@@ -123,7 +120,8 @@ def media_playlist(
 
     `discontinuities` counts those that have slid out, `gaps` says whether any listed segment or part is one.
     """
-    lines = ["#EXTM3U", f"#EXT-X-VERSION:{8 if gaps else 5 if head.iframes else 6}"]
+    version = 8 if gaps else 5 if head.iframes else 6 if head.map else 3
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}"]
     lines.append(f"#EXT-X-TARGETDURATION:{head.target}")
     if head.reload:
         control = f"CAN-SKIP-UNTIL={6 * head.target:.1f},HOLD-BACK={3 * head.target:.1f}"
@@ -137,10 +135,12 @@ def media_playlist(
     lines.append(f"#EXT-X-MEDIA-SEQUENCE:{sequence}")
     lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}")
     lines.append("#EXT-X-I-FRAMES-ONLY" if head.iframes else "#EXT-X-INDEPENDENT-SEGMENTS")
-    lines.append(f'#EXT-X-MAP:URI="{head.map}"')
+    if head.map:
+        lines.append(f'#EXT-X-MAP:URI="{head.map}"')
     text = "\n".join(lines) + "\n" + _date_ranges(tuple(ranges), head.started) + "".join(body) + tail.growing
     if tail.hint is not None:
-        text += f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{tail.hint}"\n'
+        begins = "" if tail.hint_start is None else f",BYTERANGE-START={tail.hint_start}"
+        text += f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{tail.hint}"{begins}\n'
     for report in tail.reports:
         last = "" if report.part is None else f",LAST-PART={report.part}"
         text += f'#EXT-X-RENDITION-REPORT:URI="{report.uri}",LAST-MSN={report.msn}{last}\n'
@@ -172,26 +172,8 @@ def part_text(part: Part) -> str:
     """A partial segment's line."""
     independent = ",INDEPENDENT=YES" if part.independent else ""
     gap = ",GAP=YES" if part.gap else ""
-    return f'#EXT-X-PART:DURATION={seconds(part.duration)},URI="{part.uri}"{independent}{gap}\n'
-
-
-def multivariant(variants: Sequence[Variant], iframes: Sequence[Variant] = ()) -> str:
-    """The multivariant playlist of what can be chosen, and the I-frames of the pictures for scrubbing."""
-    lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    if sound := next((variant for variant in variants if variant.audio is not None), None):
-        lines.append(
-            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="Main",LANGUAGE="und",DEFAULT=YES,AUTOSELECT=YES,'
-            f'CHANNELS="{sound.channels}",URI="{sound.audio}"'
-        )
-    for variant in variants:
-        attributes = _rates(variant)
-        if variant.frame_rate is not None:
-            attributes += f",FRAME-RATE={variant.frame_rate:.3f},CLOSED-CAPTIONS=NONE"
-        if variant.audio is not None:
-            attributes += ',AUDIO="audio"'
-        lines += [f"#EXT-X-STREAM-INF:{attributes}", variant.uri]
-    lines += [f'#EXT-X-I-FRAME-STREAM-INF:{_rates(keys)},URI="{keys.uri}"' for keys in iframes]
-    return "\n".join(lines) + "\n"
+    within = "" if part.offset is None else f',BYTERANGE="{part.size}@{part.offset}"'
+    return f'#EXT-X-PART:DURATION={seconds(part.duration)},URI="{part.uri}"{within}{independent}{gap}\n'
 
 
 def seconds(nanos: Nanos) -> str:
@@ -259,14 +241,6 @@ def _rate(size: int, duration: Nanos) -> int:
     return -(-size * 8 * SECOND // duration) if duration else 0
 
 
-def _rates(variant: Variant) -> str:
-    text = f"BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average}"
-    text += f',CODECS="{",".join(variant.codecs)}"'
-    if variant.resolution is not None:
-        text += f",RESOLUTION={variant.resolution},VIDEO-RANGE=SDR"
-    return text
-
-
 @lru_cache(maxsize=16)
 def _date_ranges(ranges: tuple[DateRange, ...], started: datetime) -> str:
     """All of them; remembered, for a playlist is written several times a second and these change when someone moves."""
@@ -275,7 +249,8 @@ def _date_ranges(ranges: tuple[DateRange, ...], started: datetime) -> str:
 
 def _date_range(date_range: DateRange, started: datetime) -> str:
     kind = quoted(date_range.kind, 60)
+    told = f'X-PAYLOAD="{date_range.payload}"' if date_range.payload else f'X-TEXT="{quoted(date_range.text)}"'
     return (
         f'#EXT-X-DATERANGE:ID="{quoted(date_range.id, 60)}",CLASS="egress.{kind}",'
-        f'START-DATE="{date(date_range.at, started)}",DURATION=0.000,X-TEXT="{quoted(date_range.text)}"'
+        f'START-DATE="{date(date_range.at, started)}",DURATION={date_range.duration / SECOND:.3f},{told}'
     )

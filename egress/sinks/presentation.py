@@ -14,18 +14,14 @@ from typing import Any
 
 from egress.disk import write_whole
 from egress.model.errors import DestinationError, Fault
-from egress.model.media import SECOND, Codec, Nanos, Size, StreamInfo
-from egress.model.outputs import HlsDoc
-from egress.sinks.cmaf import Track
-from egress.sinks.playlist import Head, Meter, PlaylistType, Variant, multivariant
+from egress.model.media import SECOND, Codec, Nanos, StreamInfo
+from egress.model.outputs import CaptionsDoc, HlsDoc
+from egress.sinks.playlist import Head, PlaylistType
 
-INDEX, IFRAMES, INIT = "index.m3u8", "iframes", "init.mp4"
+INDEX, IFRAMES, CAPTIONS, INIT = "index.m3u8", "iframes", "captions", "init.mp4"
 
 OWNER = ".job"
 """The file in a presentation's folder that names the job it belongs to; no other job's recovery touches it."""
-
-_OVERHEAD = 115
-"""Percent of the configured bit rate that is announced while live: boxes, and an encoder's liberty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,9 @@ class Presentation:
     `part` and `segment` are the grid in seconds that every rendition is cut on, at the packet boundary nearest to it,
     so that part P of segment N is the same stretch of time in all of them. `part_target` is the longest part that
     gives. `shift` (seconds) is added to every timestamp where B-frames would have negative ones.
+
+    `started` is when the first attempt of the job began, which all times in playlists and media count from; session
+    time 0 of this one is `offset` after that. `joins` are the segments that later attempts began with.
     """
 
     to: Path
@@ -47,7 +46,12 @@ class Presentation:
     window: Nanos | None
     vod: bool
     audio_only: bool = False
+    single_file: bool = False
+    id3: bool = False
+    captions: tuple[CaptionsDoc, ...] = ()
     shift: Fraction = Fraction(0)
+    offset: Nanos = 0
+    joins: tuple[int, ...] = ()
     job: str = ""
 
     @classmethod
@@ -80,6 +84,9 @@ class Presentation:
             window=doc.window if doc.playlist == "sliding" else None,
             vod=doc.vod and doc.playlist == "event",
             audio_only=doc.audio_only,
+            single_file=doc.single_file,
+            id3=doc.id3,
+            captions=doc.captions,
         )
 
     @property
@@ -87,81 +94,41 @@ class Presentation:
         """The type of its playlists while it is live."""
         return "event" if self.window is None else "sliding"
 
-    def head(self, name: str, *, ended: bool = False) -> Head:
-        """The head of one rendition's playlist (`video`, `audio`, `iframes`), live or ended."""
+    def head(self, name: str, *, first: int = 0, ended: bool = False) -> Head:
+        """The head of one rendition's playlist, live or ended, that lists segments from `first` on."""
         iframes = name.startswith(IFRAMES)
         return Head(
             type="vod" if ended and self.vod else self.type,
             target=self.target,
             started=self.started,
-            map=f"{name.replace(IFRAMES, 'video', 1)}/{INIT}",
+            map="" if name.startswith(CAPTIONS) else self.map(name, first),
             part_target=None if ended or iframes else self.part_target,
             reload=not ended,
             iframes=iframes,
         )
 
-    def index(self, meters: Mapping[str, Meter], *, ended: bool) -> str:
-        """The multivariant playlist of the renditions that have a meter.
+    def map(self, name: str, msn: int) -> str:
+        """The init segment that segment `msn` of a rendition needs: each attempt of the job writes its own."""
+        attempt = sum(join <= msn for join in self.joins)
+        return f"{name.replace(IFRAMES, 'video', 1)}/{f'init-{attempt + 1}.mp4' if attempt else INIT}"
 
-        While live no rate is below what the pipeline configures; once ended all are what was measured.
+    def following(self, earlier: Presentation, msn: int, end: Nanos) -> Presentation:
+        """The same as what goes on in the playlists of an earlier attempt with segment `msn`; its media end at `end`.
+
+        Times count from the earlier one's beginning, so that dates and timestamps rise throughout.
         """
-        sound = next((info for info in self.streams if info.kind == "audio" and "audio" in meters), None)
-        pictures = [info for info in self.streams if info.kind == "video" and rendition_name(info) in meters]
-        peak = self._rate(sound, meters["audio"].peak, ended) if sound else 0
-        average = self._rate(sound, meters["audio"].average, ended) if sound else 0
-        heard = Track.of(sound) if sound else None
-        codecs = (heard.codec,) if heard else ()
-        variants = [self._variant(info, meters, ended, (peak, average), heard) for info in pictures]
-        if heard and (self.audio_only or not pictures):
-            variants.append(
-                Variant(
-                    "audio.m3u8",
-                    peak,
-                    average,
-                    codecs,
-                    audio="audio.m3u8" if pictures else None,
-                    channels=heard.info.channels,
-                )
-            )
-        return multivariant(variants, [found for info in pictures if (found := self._iframes(info, meters))])
-
-    def peak(self, meters: Mapping[str, Meter]) -> int:
-        """The highest rate of what one viewer plays, as measured."""
-        pictures = [meter.peak for name, meter in meters.items() if name.startswith("video")]
-        sounds = [meter.peak for name, meter in meters.items() if name == "audio"]
-        return max(pictures, default=0) + max(sounds, default=0)
-
-    def _variant(
-        self,
-        info: StreamInfo,
-        meters: Mapping[str, Meter],
-        ended: bool,
-        sound: tuple[int, int],
-        heard: Track | None,
-    ) -> Variant:
-        """The picture in one size, with the sound, whose (peak, average) rate is `sound`."""
-        name, track = rendition_name(info), Track.of(info)
-        meter = meters[name]
-        return Variant(
-            f"{name}.m3u8",
-            self._rate(info, meter.peak, ended) + sound[0],
-            self._rate(info, meter.average, ended) + sound[1],
-            (track.codec, heard.codec) if heard else (track.codec,),
-            resolution=_resolution(track),
-            frame_rate=float(1 / info.time_base),
-            audio="audio.m3u8" if heard else None,
-            channels=heard.info.channels if heard else 0,
+        since = round((self.started - earlier.started).total_seconds() * SECOND)
+        return replace(
+            self,
+            started=earlier.started,
+            offset=max(since, end),
+            joins=(*(join for join in earlier.joins if join < msn), msn),
+            shift=earlier.shift,
         )
 
-    def _iframes(self, info: StreamInfo, meters: Mapping[str, Meter]) -> Variant | None:
-        keys, track = meters.get(iframes_name(info)), Track.of(info)
-        if keys is None or not keys.average:
-            return None
-        return Variant(f"{iframes_name(info)}.m3u8", keys.peak, keys.average, (track.codec,), _resolution(track))
-
-    @staticmethod
-    def _rate(info: StreamInfo, measured: int, ended: bool) -> int:
-        return measured if ended and measured else max(measured, info.bitrate * _OVERHEAD // 100)
+    def ticks(self, timescale: int) -> int:
+        """What is added to a track's own timestamps."""
+        return round((self.shift + Fraction(self.offset, SECOND)) * timescale)
 
     def at(self, to: Path) -> Presentation:
         """The same in another folder."""
@@ -198,7 +165,10 @@ class Presentation:
             "window": self.window,
             "vod": self.vod,
             "audio_only": self.audio_only,
+            "single_file": self.single_file,
+            "captions": [track.model_dump() for track in self.captions],
             "shift": str(self.shift),
+            "joins": list(self.joins),
         }
         write_file(path, json.dumps(document, indent=1).encode(), durable=True)
 
@@ -219,7 +189,10 @@ class Presentation:
                 window=document["window"],
                 vod=document["vod"],
                 audio_only=document["audio_only"],
+                single_file=document["single_file"],
+                captions=tuple(CaptionsDoc.model_validate(row) for row in document["captions"]),
                 shift=Fraction(document["shift"]),
+                joins=tuple(document["joins"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Fault(f"{path} cannot be read: {error}") from error
@@ -235,8 +208,9 @@ def iframes_name(info: StreamInfo) -> str:
     return f"{IFRAMES}-{info.rung}" if info.rung else IFRAMES
 
 
-def _resolution(track: Track) -> str | None:
-    return str(Size(track.avc.width, track.avc.height)) if track.avc else None
+def captions_name(language: str) -> str:
+    """What the playlist and folder of one language's captions are called."""
+    return f"{CAPTIONS}-{language.lower()}"
 
 
 def packet_length(info: StreamInfo) -> int:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import SECOND, Codec, Nanos, Packet, StreamInfo
 from egress.sinks.avc import length_prefixed
+from egress.sinks.base import Mark
 from egress.sinks.cmaf import Sample, Track, fragment, init_segment
+from egress.sinks.emsg import event_box
 from egress.sinks.listing import TRAILING, Listing, key_segments
+from egress.sinks.mediafiles import PARTS, GrowingFile, MediaFiles, Patience, SeparateFiles
 from egress.sinks.playlist import DateRange, Part, Report, Segment, Tail, opening_text, part_text
-from egress.sinks.presentation import INIT, Presentation, iframes_name, rendition_name, write_file
+from egress.sinks.presentation import Presentation, iframes_name, rendition_name, write_file
+from egress.sinks.salvage import Salvaged
 
 
 class Rendition:
-    """Writes one track's parts and segments as files and knows its live playlist.
+    """Writes one track's parts and segments and knows its live playlist.
 
-    Parts are files of their own, not ranges of the growing segment: a whole file can be renamed into place, so that
-    whoever asks for a part gets all of it or nothing. The segment holds the same bytes once more.
+    What cannot be written is a gap; only when that goes on does it raise the error.
     """
 
     def __init__(self, presentation: Presentation, info: StreamInfo) -> None:
@@ -31,8 +35,13 @@ class Rendition:
         self.bytes = 0
         self.gaps = 0
         self._presentation = presentation
-        self._folder = presentation.to / self.name
+        kind = GrowingFile if presentation.single_file else SeparateFiles
+        self._files: MediaFiles = kind(presentation, self.name)
+        self._patience = Patience(TRAILING * presentation.target * SECOND)
+        self._base = 0
         self._fragments = 0
+        self._events: list[Mark] = []
+        self._event = 0
         self._samples: list[Sample] = []
         self._first: Packet | None = None
         self._lead = 0
@@ -58,10 +67,26 @@ class Rendition:
         """Session time up to which parts have been written."""
         return self._nanos(self._part_start)
 
-    def begin(self, presentation: Presentation) -> None:
-        """Write the init segment; raises DestinationError."""
+    @property
+    def segment_start(self) -> Nanos:
+        """When the segment began that grows."""
+        return self._nanos(self._segment_start)
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Those of the segment that grows."""
+        return self._parts
+
+    def begin(self, presentation: Presentation, earlier: Salvaged | None = None) -> None:
+        """Write the init segment, and go on after what an earlier attempt left; raises DestinationError."""
         self._presentation = presentation
-        write_file(self._folder / INIT, init_segment(self.track))
+        if earlier is not None:
+            self.listing, self.keys = earlier.listing, earlier.keys
+            self._msn = self._base = earlier.following
+            self.bytes = sum(segment.size for segment in earlier.listing.segments)
+            if presentation.single_file:
+                self._files = GrowingFile(presentation, self.name, size=earlier.whole)
+        write_file(presentation.to / presentation.map(self.name, self._msn), init_segment(self.track))
 
     def add(self, packet: Packet) -> bool:
         """Take the next packet in decode order; True when a part was written. Raises DestinationError."""
@@ -102,18 +127,25 @@ class Rendition:
             self._write_segment()
         return written
 
+    def hear(self, mark: Mark) -> None:
+        """Carry timed metadata in the part in which it falls, or the next where that is written already."""
+        self._events.append(mark)
+
     def shed(self) -> None:
         """Forget packets not yet in a part."""
         self._samples.clear()
 
-    def text(self, ranges: Sequence[DateRange], others: Sequence[Rendition]) -> str:
+    def text(self, ranges: Sequence[DateRange], reports: tuple[Report, ...]) -> str:
         """The live playlist now."""
-        reports = tuple(Report(f"{other.name}.m3u8", *other.last) for other in others if other.last[0] >= 0)
-        growing = ""
-        if self._parts:
-            growing = opening_text(self._nanos(self._segment_start), self._presentation.started) + self._growing
-        hint = f"{self.name}/{self._part_name()}"
-        return self.listing.text(ranges, Tail(growing=growing, hint=hint, reports=reports))
+        growing = self.opening() + self._growing if self._parts else ""
+        hint = self._files.next_part(self._msn, len(self._parts))
+        return self.listing.text(ranges, Tail(growing=growing, hint=hint.uri, hint_start=hint.offset, reports=reports))
+
+    def opening(self, *, with_map: bool = True) -> str:
+        """What stands in a playlist before the parts of the segment that grows."""
+        joins = self._joins
+        map = self._presentation.map(self.name, self._msn) if joins and with_map else None
+        return opening_text(self.segment_start, self._presentation.started, discontinuity=joins, map=map)
 
     @property
     def last(self) -> tuple[int, int | None]:
@@ -135,9 +167,9 @@ class Rendition:
         now = self.end
         trailing = (TRAILING + 1) * self._presentation.target * SECOND
         for part in self.listing.without_old_parts(now):
-            self._due.append((now + trailing, self._presentation.to / part.uri))
+            self._let_go(part, now + trailing)
         for segment, stay in self.listing.slide():
-            self._due.append((now + stay, self._presentation.to / segment.uri))
+            self._let_go(segment, now + stay)
         if self.keys is not None and self.listing.segments:
             self.keys.slide_to(self.listing.segments[0].start)
 
@@ -151,10 +183,19 @@ class Rendition:
                 kept.append((due, path))
         self._due = kept
 
+    @property
+    def _joins(self) -> bool:
+        """Whether the segment that grows is the first of a later attempt."""
+        return self._msn in self._presentation.joins
+
+    def _let_go(self, media: Part | Segment, due: Nanos) -> None:
+        if (path := self._files.owned(media)) is not None:
+            self._due.append((due, path))
+
     def _cut(self) -> int:
         """Where the next part ends: the packet boundary nearest to the presentation's grid, in counts."""
         grid = self._presentation
-        at = self._msn * grid.segment + min(self._cuts * grid.part, grid.segment)
+        at = (self._msn - self._base) * grid.segment + min(self._cuts * grid.part, grid.segment)
         if self._first is None:
             return 0
         step, origin = self._first.duration, self._first.pts
@@ -180,28 +221,26 @@ class Rendition:
             self._segment_start = start
         return written
 
-    def _part_name(self) -> str:
-        return f"seg-{self._msn}.{len(self._parts)}.m4s"
-
     def _nanos(self, count: int) -> Nanos:
-        return round(count * self.info.time_base * SECOND)
+        return self._presentation.offset + round(count * self.info.time_base * SECOND)
 
     def _write_part(self) -> bool:
         if not self._samples:
             return False
         self._fragments += 1
-        shift = round(self._presentation.shift * self.track.timescale)
-        decode_time = (self._part_start - self._lead) * self.track.scale + shift
-        data = fragment(self._fragments, decode_time, self._samples)
-        name = self._part_name()
-        write_file(self._folder / name, data)
-        first = self._samples[0]
+        ticks = self._presentation.ticks(self.track.timescale)
+        number = len(self._parts)
         start, end = self._nanos(self._part_start), self._nanos(self._position)
-        independent = first.key or self.info.kind == "audio"
-        part = Part(f"{self.name}/{name}", end - start, independent)
+        events = self._event_boxes(start, end)
+        decode_time = (self._part_start - self._lead) * self.track.scale + ticks
+        media = fragment(self._msn * PARTS + number + 1, decode_time, self._samples)
+        data = events + media
+        first = self._samples[0]
+        part = Part("", end - start, first.key or self.info.kind == "audio", size=len(data))
+        part = self._placed(part, data, end)
         if self.keys is not None and first.key:
-            head = len(data) - sum(len(sample.data) for sample in self._samples)
-            self._part_keys.append((start, sum(map(len, self._bytes)), head + len(first.data)))
+            head = len(media) - sum(len(sample.data) for sample in self._samples)
+            self._part_keys.append((start, sum(map(len, self._bytes)) + len(events), head + len(first.data)))
         self._parts.append(part)
         self._growing += part_text(part)
         self._bytes.append(data)
@@ -210,17 +249,55 @@ class Rendition:
         self._part_start = self._position
         return True
 
+    def _placed(self, part: Part, data: bytes, at: Nanos) -> Part:
+        """A part with where its bytes lie; one that cannot be written is a gap."""
+        number = len(self._parts)
+        try:
+            place = self._files.add_part(self._msn, number, data)
+        except DestinationError as error:
+            self._patience.failed(error, at)
+            return replace(part, uri=self._files.next_part(self._msn, number).uri, gap=True)
+        return replace(part, uri=place.uri, offset=place.offset)
+
+    def _event_boxes(self, start: Nanos, end: Nanos) -> bytes:
+        """Timed metadata up to the end of a part."""
+        timescale, boxes = self.track.timescale, b""
+        shift = round(self._presentation.shift * timescale)
+        for mark in [mark for mark in self._events if mark.at + self._presentation.offset < end]:
+            self._events.remove(mark)
+            self._event += 1
+            at = max(start, mark.at + self._presentation.offset)
+            ticks = [round(time * timescale / SECOND) for time in (at, mark.duration)]
+            boxes += event_box(self._base * PARTS + self._event, timescale, ticks[0] + shift, ticks[1], mark.text)
+        return boxes
+
     def _write_segment(self) -> None:
-        name = f"seg-{self._msn}.m4s"
+        start, end = self.segment_start, self._nanos(self._part_start)
         data = b"".join(self._bytes)
-        uri = f"{self.name}/{name}"
-        start, end = self._nanos(self._segment_start), self._nanos(self._part_start)
+        place, lost = self._files.next_part(self._msn, 0), not data
         if data:
-            write_file(self._folder / name, data)
-        segment = Segment(uri, start, end - start, len(data), tuple(self._parts), gap=not data)
+            try:
+                place = self._files.add_segment(self._msn, data, self._parts)
+                self._patience.well()
+            except DestinationError as error:
+                self._patience.failed(error, end)
+                lost = True
+                self.gaps += 1
+        joins = self._joins
+        segment = Segment(
+            place.uri,
+            start,
+            end - start,
+            0 if lost else len(data),
+            () if lost else tuple(self._parts),
+            offset=None if lost else place.offset,
+            discontinuity=joins,
+            gap=lost,
+            map=self._presentation.map(self.name, self._msn) if joins else None,
+        )
         self.listing.add(segment)
         if self.keys is not None:
-            for key in key_segments(uri, self._part_keys, end) if data else (segment,):
+            for key in (segment,) if lost else key_segments(segment, self._part_keys):
                 self.keys.add(key)
         self._msn += 1
         self._cuts = 1

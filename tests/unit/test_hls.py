@@ -284,7 +284,7 @@ def test_there_is_nothing_to_recover_where_nothing_was_begun(tmp_path: Path) -> 
 
 def test_a_full_disk_is_named_and_what_was_written_is_ended(tmp_path: Path) -> None:
     limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-    limited += f"resource.setrlimit(resource.RLIMIT_FSIZE, (3000, {resource.RLIM_INFINITY}))"
+    limited += f"resource.setrlimit(resource.RLIMIT_FSIZE, (1500, {resource.RLIM_INFINITY}))"
     told = _killed(tmp_path, "print(json.dumps([str(failed), len(sink.abort())]))", before=limited)
     error, kept = json.loads(told)
     assert "cannot be written: File too large" in error

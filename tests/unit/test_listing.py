@@ -78,7 +78,7 @@ def test_date_ranges_leave_with_the_media_they_belong_to() -> None:
 
 
 def test_keyframes_last_until_the_next_one_and_the_end_of_the_file() -> None:
-    made = key_segments("seg-1.m4s", [(4 * SECOND, 0, 500), (6 * SECOND, 9000, 600)], 8 * SECOND)
+    made = key_segments(_segment(1), [(4 * SECOND, 0, 500), (6 * SECOND, 9000, 600)])
     assert [(s.offset, s.size, s.start // SECOND, s.duration // SECOND) for s in made] == [
         (0, 500, 4, 2),
         (9000, 600, 6, 2),

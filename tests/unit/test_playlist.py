@@ -10,6 +10,7 @@ import m3u8
 import pytest
 
 from egress.model.media import SECOND
+from egress.sinks.multivariant import Variant, multivariant
 from egress.sinks.playlist import (
     DateRange,
     Head,
@@ -18,10 +19,8 @@ from egress.sinks.playlist import (
     Report,
     Segment,
     Tail,
-    Variant,
     date,
     media_playlist,
-    multivariant,
     part_text,
     quoted,
     seconds,

@@ -13,6 +13,7 @@ from egress.model.media import MILLISECOND, SECOND, Codec
 from egress.model.outputs import HlsDoc
 from egress.sinks.playlist import Meter, Segment
 from egress.sinks.presentation import Presentation, write_file
+from egress.sinks.variants import index
 from tests.flashes import STARTED, programme
 
 
@@ -63,10 +64,10 @@ def test_live_rates_are_never_below_the_configured_and_ended_ones_are_measured()
     meters = {"video": Meter(4), "audio": Meter(4)}
     for meter in meters.values():
         meter.add(Segment("s", 0, 4 * SECOND, 10_000))
-    assert "BANDWIDTH=340400,AVERAGE-BANDWIDTH=340400," in plan.index(meters, ended=False)
-    assert "BANDWIDTH=40000,AVERAGE-BANDWIDTH=40000," in plan.index(meters, ended=True)
+    assert "BANDWIDTH=340400,AVERAGE-BANDWIDTH=340400," in index(plan, meters, ended=False)
+    assert "BANDWIDTH=40000,AVERAGE-BANDWIDTH=40000," in index(plan, meters, ended=True)
     meters["video"].add(Segment("s", 0, 4 * SECOND, 1_000_000))
-    assert "BANDWIDTH=2110400,AVERAGE-BANDWIDTH=1120400," in plan.index(meters, ended=False)
+    assert "BANDWIDTH=2110400,AVERAGE-BANDWIDTH=1120400," in index(plan, meters, ended=False)
 
 
 def test_two_pictures_of_one_programme_or_nothing_at_all_are_refused() -> None:
