@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -48,8 +49,8 @@ class Figures:
         return max(0.0, (now - cpu) / (last - first)) if last > first else 0.0
 
     def still(self, now: float) -> float:
-        """Seconds since anything of the sinks changed."""
-        return 0.0 if self._moved is None else now - self._moved
+        """Seconds since anything of the sinks changed; without end when nothing was ever heard of them."""
+        return math.inf if self._moved is None else now - self._moved
 
     def note(self, event: Mapping[str, Any], now: float) -> None:
         """Take an `alive` event; `now` is any clock of seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_figures_are_taken_once() -> None:
 
 def test_standstill_is_counted_from_the_last_change_of_a_sink() -> None:
     figures = Figures()
-    assert figures.still(50.0) == 0
+    assert figures.still(50.0) == math.inf
     figures.note(alive(1), 1.0)
     figures.note(alive(1, elapsed=9.0), 9.0)
     assert figures.still(11.0) == 10

@@ -254,6 +254,37 @@ async def test_a_worker_that_never_joins_is_replaced_by_its_deadline_and_the_job
         assert "did not join its room within 0.2 s" in job.reason
 
 
+async def test_a_worker_that_does_not_end_is_ended_once_nothing_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CLOSING_WITHIN", 0.1)
+    monkeypatch.setattr(following, "STANDSTILL", 0.2)
+    monkeypatch.setattr("egress.control.supervisor.PULSE", 0.05)
+    async with serving(tmp_path) as service:
+        follower = await running(service, "local:lasting")
+        await service.stop(follower.id, "enough")
+        job = await ended(service, follower)
+        assert (job.state, job.blame) == (JobState.FAILED, "us")
+        assert "nothing moved for 0.2 s" in job.reason and "was recovered" in job.reason
+
+
+async def test_a_recovery_that_does_not_end_is_left_to_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: attempts.Attempts, why: str) -> attempts.Ending:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(attempts.Attempts, "_recovered", never)
+    monkeypatch.setattr(attempts, "MOST_DEATHS", 1)
+    monkeypatch.setattr(following, "RECOVERING_WITHIN", 0.1)
+    monkeypatch.setattr("egress.control.supervisor.PULSE", 0.05)
+    async with serving(tmp_path) as service:
+        made = await service.start(request("local:dies"), ADMIN)
+        job = await ended(service, service.supervisor.followers[made.job.id])
+        assert (job.state, "egress recover" in job.reason) == (JobState.FAILED, True)
+
+
 async def test_a_room_that_refuses_fails_the_job_with_its_blame(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         made = await service.start(request("local:refused"), ADMIN)
