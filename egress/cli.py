@@ -144,20 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
     token.set_defaults(run=_token, spool=None)
 
-    keys = commands.add_parser("keys", help="who may use the service: API keys in its database")
-    actions = keys.add_subparsers(dest="action", required=True, metavar="add|list|revoke")
-    add = actions.add_parser("add", help="make a key; it is printed once")
-    add.add_argument("name", metavar="NAME", help="whose it is")
-    add.add_argument("--scope", action="append", metavar="SCOPE", help="read, start, stop, admin; default: not admin")
-    add.add_argument("--room", action="append", default=[], metavar="PATTERN", help="only rooms like local:team-*")
-    add.add_argument("--for", dest="valid", metavar="TIME", help="like 720h; default: until it is revoked")
-    revoke = actions.add_parser("revoke", help="end a key for good")
-    revoke.add_argument("id", metavar="ID")
-    for action in (add, actions.add_parser("list", help="all keys, without their secrets"), revoke):
-        action.add_argument("--json", action="store_true", help="JSON lines")
-        action.add_argument("--database", metavar="URL", help="the service's database (EGRESS_DATABASE)")
-        _settings_flags(action)
-    keys.set_defaults(run=_keys)
+    from egress.commands import parsers
+
+    parsers.add_service_commands(commands)
 
     recover = commands.add_parser("recover", help="finish what died workers left in the spool")
     recover.add_argument("where", nargs="?", type=_folder, metavar="SPOOL", help="the spool, or one job's folder in it")
@@ -218,12 +207,6 @@ def _token(arguments: argparse.Namespace) -> int:
     from egress.commands import token
 
     return token.run(arguments)
-
-
-def _keys(arguments: argparse.Namespace) -> int:
-    from egress.commands import keys
-
-    return keys.run(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:

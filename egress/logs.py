@@ -44,6 +44,7 @@ def configure(level: str, form: Format = "auto", out: TextIO | None = None) -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 def hidden(text: str) -> str:
@@ -54,6 +55,8 @@ def hidden(text: str) -> str:
 
 def _message(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event["message"] = event.pop("event", "")
+    # uvicorn says the same once more for terminals.
+    event.pop("color_message", None)
     return event
 
 

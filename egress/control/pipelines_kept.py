@@ -14,6 +14,7 @@ from egress.control.values import Micros, micros
 from egress.model import checking
 from egress.model.errors import Conflict, NotFound
 from egress.model.pipeline import Pipeline
+from egress.model.problems import did_you_mean, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,11 @@ def load(connection: Connection, sealer: Sealer, name: str) -> Pipeline:
     try:
         return checking.read(text(connection, sealer, name), name)
     except NotFound:
-        if name not in shipped.names():
-            raise
-        return shipped.load(name)
+        if name in shipped.names():
+            return shipped.load(name)
+        known = sorted({*shipped.names(), *(kept.name for kept in all_pipelines(connection))})
+        what = f"there is no pipeline {name[:60]!r}{did_you_mean(name, known)}; known: {one_of(known)}"
+        raise NotFound(what, (("pipeline", what),)) from None
 
 
 def all_pipelines(connection: Connection) -> tuple[KeptPipeline, ...]:

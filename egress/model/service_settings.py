@@ -8,6 +8,7 @@ from pathlib import Path
 from egress.model.media import SECOND, Nanos
 from egress.model.secrets import Secret, signing
 from egress.model.setting_values import (
+    address_value,
     cores_value,
     database_value,
     duration_value,
@@ -91,6 +92,23 @@ class ServiceSettings(StorageSettings):
             "API keys that LiveKit signs its webhooks with, as NAME:SECRET, commas between.",
             livekit_value,
             default="none: that hook is closed",
+            secret=True,
+        ),
+    )
+    server: str = field(
+        default="http://127.0.0.1:8080",
+        metadata=setting(
+            "Address of the service that `egress jobs` and `egress schedule` talk to.",
+            address_value,
+            default="`http://127.0.0.1:8080`",
+        ),
+    )
+    api_key: Secret | None = field(
+        default=None,
+        metadata=setting(
+            "API key that `egress jobs` and `egress schedule` bring, as `egress keys add` prints it.",
+            secret_value,
+            default="none",
             secret=True,
         ),
     )

@@ -15,6 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "disk": set(),
     "lines": set(),
     "logs": {"model"},
+    "client": {"model"},
     "serving": {"model"},
     "rooms": {"model", "serving"},
     "layouts": {"model"},
@@ -57,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "preview": {"model", "layouts", "media", "sinks", "demo", "pipelines"},
     "foreground": {"model", "lines", "control", "web"},
     "progress": {"model", "control"},
-    "commands": {"model", "logs", "control", "web", "ordering", "foreground", "progress", "demo", "preview"},
+    "commands": {"model", "logs", "client", "control", "web", "ordering", "foreground", "progress", "demo", "preview"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""

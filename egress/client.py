@@ -1,0 +1,114 @@
+"""The service's API as another program calls it: requests, pages, and the stream of events; errors in its own words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from egress.model.errors import Blame, Conflict, EgressError, Forbidden, NotFound, RequestError, Unauthorized
+from egress.model.secrets import Secret
+
+WITHIN = 60.0
+"""Seconds an answer may take: a start asks stores and rooms first."""
+
+_ERRORS: Mapping[int, type[RequestError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
+
+
+class ServiceError(EgressError):
+    """The service failed, or cannot be reached."""
+
+    def __init__(self, message: str, blame: Blame = Blame.US) -> None:
+        super().__init__(message)
+        self.blame = blame
+
+
+class Client:
+    """One service. Raises RequestError (with the fields that are wrong) when it refuses, ServiceError when it fails."""
+
+    def __init__(self, server: str, key: Secret | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._server = server
+        headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        base = f"{server.rstrip('/')}/api/v1/"
+        self._http = httpx.Client(base_url=base, headers=headers, timeout=WITHIN, transport=transport, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Any = None, *, raw: bool = False, **query: Any) -> Any:
+        """What the service answers, as plain data; `raw` is for text. Queries that are None are left out."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        try:
+            response = self._http.request(method, path, json=body, params=asked)
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from None
+        if response.is_error:
+            raise _refusal(response.status_code, response.text)
+        if raw:
+            return response.text
+        return response.json() if response.content else None
+
+    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.call("GET", path, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def events(self, path: str, since: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(kind, data) of what happens, as it happens, until the service ends the stream."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(since)} if since is not None else {})
+        try:
+            with self._http.stream("GET", path, headers=headers, timeout=httpx.Timeout(WITHIN, read=None)) as response:
+                if response.is_error:
+                    raise _refusal(response.status_code, response.read().decode(errors="replace"))
+                yield from _events(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from None
+
+    def _unreached(self, error: httpx.HTTPError) -> ServiceError:
+        why = str(error) or type(error).__name__
+        return ServiceError(f"{self._server} cannot be reached ({why}); is egress serve running there? (EGRESS_SERVER)")
+
+
+def part(text: str) -> str:
+    """A name or id as one part of a path."""
+    return quote(text, safe="")
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    kind, data = "message", list[str]()
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name == "event":
+            kind = value.strip()
+        elif name == "data":
+            data.append(value.removeprefix(" "))
+        elif not line:
+            if data:
+                yield kind, json.loads("\n".join(data))
+            kind, data = "message", []
+
+
+def _refusal(status: int, text: str) -> EgressError:
+    try:
+        body = json.loads(text)
+        message, details = str(body["message"]), body.get("details") or []
+        problems = tuple((str(one["field"]), str(one["message"])) for one in details)
+        blame = Blame(body.get("blame") or "us")
+    except (ValueError, KeyError, TypeError):
+        return ServiceError(f"the service answers {status}: {text[:200]}")
+    if status == 401:
+        message += " (EGRESS_API_KEY)"
+    if status < 500:
+        return _ERRORS.get(status, RequestError)(message, problems)
+    return ServiceError(message, blame)

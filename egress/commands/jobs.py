@@ -1,0 +1,134 @@
+"""`egress jobs`: jobs of a running service, started, watched, changed and stopped from a command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from egress.client import Client, part
+from egress.commands.common import Output, addresses, settings_of
+from egress.progress import Progress
+
+DONE, FAILED = 0, 1
+
+_OVER = ("finished", "failed", "aborted")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    settings = settings_of(arguments, server=arguments.server)
+    with Client(settings.server, settings.api_key) as client:
+        return int(_ACTIONS[arguments.action](client, arguments))
+
+
+def _start(client: Client, arguments: argparse.Namespace) -> int:
+    request: dict[str, Any] = {"room": arguments.room}
+    for name in ("pipeline", "template", "duration"):
+        if (value := getattr(arguments, name)) is not None:
+            request[name] = value
+    if streams := addresses(arguments.rtmp):
+        request["destinations"] = list(streams)
+    overrides = {name: value for name in ("layout", "title") if (value := getattr(arguments, name)) is not None}
+    if overrides:
+        request["overrides"] = overrides
+    job = client.call("POST", "jobs", request)
+    _tell(arguments, job, f"{job['id']}  {job['state']}")
+    return _watched(client, job["id"], arguments) if arguments.watch else DONE
+
+
+def _list(client: Client, arguments: argparse.Namespace) -> int:
+    shown = client.pages("jobs", state=arguments.state, room=arguments.room, limit=min(arguments.limit, 200))
+    for _, job in zip(range(arguments.limit), shown, strict=False):
+        length = _length(job["duration"])
+        _tell(arguments, job, f"{job['id']}  {job['state']:<10} {length:>8}  {job['pipeline']}  {job['room']}")
+    return DONE
+
+
+def _show(client: Client, arguments: argparse.Namespace) -> int:
+    job = client.call("GET", f"jobs/{part(arguments.id)}")
+    made = client.call("GET", f"jobs/{part(arguments.id)}/artifacts")["items"]
+    if arguments.json:
+        _tell(arguments, {**job, "artifacts": made}, "")
+        return DONE
+    rows = [(name, job.get(name)) for name in ("id", "room", "pipeline", "state", "reason", "created", "ended")]
+    for name, value in [*rows, ("length", _length(job["duration"])), ("attempts", job["attempts"])]:
+        if value not in (None, ""):
+            _tell(arguments, {}, f"{name:<10} {value}")
+    for one in made:
+        _tell(arguments, {}, f"{one['kind']:<10} {one['location']}")
+    return DONE
+
+
+def _stop(client: Client, arguments: argparse.Namespace) -> int:
+    job = client.call("POST", f"jobs/{part(arguments.id)}/stop", {"reason": arguments.reason})
+    _tell(arguments, job, f"{job['id']}  {job['state']}")
+    return _watched(client, job["id"], arguments) if arguments.watch else DONE
+
+
+def _say(client: Client, arguments: argparse.Namespace) -> int:
+    """Any command to a running job, as JSON."""
+    try:
+        command = json.loads(arguments.command)
+    except ValueError:
+        command = {"command": arguments.command}
+    answer = client.call("POST", f"jobs/{part(arguments.id)}/commands", command)
+    _tell(arguments, answer, str(answer.get("message", "done")))
+    return DONE
+
+
+def _watch(client: Client, arguments: argparse.Namespace) -> int:
+    return _watched(client, arguments.id, arguments)
+
+
+def _logs(client: Client, arguments: argparse.Namespace) -> int:
+    out = Output(sys.stdout)
+    out.write(client.call("GET", f"jobs/{part(arguments.id)}/log", raw=True))
+    out.flush()
+    return DONE
+
+
+def _watched(client: Client, job: str, arguments: argparse.Namespace) -> int:
+    """Show what happens until the job is over; its end is the exit status."""
+    show = Progress(Output(sys.stderr))
+    state = client.call("GET", f"jobs/{part(job)}")
+    while state["state"] not in _OVER:
+        for kind, data in client.events(f"jobs/{part(job)}/events"):
+            if arguments.json:
+                _tell(arguments, {"kind": kind, **data}, "")
+            elif kind == "figures":
+                show({"type": "alive", **(data.get("figures") or {})})
+            elif kind == "event":
+                show({"type": data["type"], **data["body"]})
+            if kind == "job" and data["state"] in _OVER:
+                break
+        state = client.call("GET", f"jobs/{part(job)}")
+    if not arguments.json:
+        show({"type": "ended"})
+        _tell(arguments, {}, f"{state['state']}: {state['reason']}")
+        for one in client.call("GET", f"jobs/{part(job)}/artifacts")["items"]:
+            _tell(arguments, {}, f"  {one['kind']}  {one['location']}")
+    return DONE if state["state"] == "finished" else FAILED
+
+
+def _tell(arguments: argparse.Namespace, document: dict[str, Any], line: str) -> None:
+    out = Output(sys.stdout)
+    out.write((json.dumps(document, ensure_ascii=False) if arguments.json else line) + "\n")
+    out.flush()
+
+
+def _length(seconds: float | None) -> str:
+    whole = round(seconds or 0)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+_ACTIONS = {
+    "start": _start,
+    "list": _list,
+    "show": _show,
+    "stop": _stop,
+    "watch": _watch,
+    "logs": _logs,
+    "say": _say,
+}

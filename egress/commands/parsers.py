@@ -1,0 +1,118 @@
+"""The commands around a service: what each takes on the command line; their modules are loaded when one runs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_service_commands(commands: Any) -> None:
+    """Add `keys`, `jobs` and `schedule` to the command line."""
+    _keys(commands)
+    _jobs(commands)
+    _schedule(commands)
+
+
+def _keys(commands: Any) -> None:
+    keys = commands.add_parser("keys", help="who may use the service: API keys in its database")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="add|list|revoke")
+    add = actions.add_parser("add", help="make a key; it is printed once")
+    add.add_argument("name", metavar="NAME", help="whose it is")
+    add.add_argument("--scope", action="append", metavar="SCOPE", help="read, start, stop, admin; default: not admin")
+    add.add_argument("--room", action="append", default=[], metavar="PATTERN", help="only rooms like local:team-*")
+    add.add_argument("--for", dest="valid", metavar="TIME", help="like 720h; default: until it is revoked")
+    revoke = actions.add_parser("revoke", help="end a key for good")
+    revoke.add_argument("id", metavar="ID")
+    for action in (add, actions.add_parser("list", help="all keys, without their secrets"), revoke):
+        action.add_argument("--json", action="store_true", help="JSON lines")
+        action.add_argument("--database", metavar="URL", help="the service's database (EGRESS_DATABASE)")
+        action.add_argument("--spool", metavar="DIR", help="the service's spool (EGRESS_SPOOL)")
+        action.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+    keys.set_defaults(run=_run_keys)
+
+
+def _jobs(commands: Any) -> None:
+    jobs = commands.add_parser("jobs", help="jobs of a running service")
+    actions = jobs.add_subparsers(dest="action", required=True, metavar="start|list|show|watch|say|logs|stop")
+    start = actions.add_parser("start", help="start a job")
+    start.add_argument("room", metavar="ROOM", help="an address, like local:standup or janus+ws://HOST:8188/1234")
+    start.add_argument("--pipeline", metavar="NAME", help="a shipped pipeline, or one the service keeps")
+    start.add_argument("--template", metavar="NAME", help="a template that says the rest")
+    start.add_argument("--rtmp", action="append", default=[], metavar="URL|@FILE", help="also stream there")
+    start.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
+    start.add_argument("--title", metavar="TEXT", help="a title in the picture")
+    start.add_argument("--for", dest="duration", metavar="TIME", help="like 90m; default: the pipeline's rules")
+    listed = actions.add_parser("list", help="jobs, the latest first")
+    listed.add_argument("--state", metavar="STATE", help="like running, or several with commas between")
+    listed.add_argument("--room", metavar="ROOM", help="only of this room")
+    listed.add_argument("--limit", type=int, default=50, metavar="N", help="default: %(default)s")
+    show = actions.add_parser("show", help="one job, and what it made")
+    watch = actions.add_parser("watch", help="follow a job to its end, which is the exit status")
+    say = actions.add_parser("say", help="a command to a running job")
+    logs = actions.add_parser("logs", help="what its worker logged")
+    stop = actions.add_parser("stop", help="end a job")
+    for action in (show, watch, say, logs, stop):
+        action.add_argument("id", metavar="JOB")
+    say.add_argument("command", metavar="COMMAND", help='like pause, or {"command": "layout", "layout": "speaker"}')
+    stop.add_argument("--reason", default="asked to stop", metavar="TEXT", help="for the manifest")
+    for action in (start, stop):
+        action.add_argument("--watch", action="store_true", help="then follow it to its end")
+    _server_flags(start, listed, show, watch, say, logs, stop)
+    jobs.set_defaults(run=_run_jobs)
+
+
+def _schedule(commands: Any) -> None:
+    schedule = commands.add_parser("schedule", help="jobs of a running service that start by the clock")
+    actions = schedule.add_subparsers(dest="action", required=True, metavar="add|list|show|pause|resume|run|remove")
+    add = actions.add_parser("add", help="keep a schedule")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--room", required=True, metavar="ROOM")
+    add.add_argument("--pipeline", metavar="NAME")
+    when = add.add_mutually_exclusive_group(required=True)
+    when.add_argument("--at", metavar="TIME", help="once, like 2026-12-24T18:00")
+    when.add_argument("--every", metavar="TIME", help="like 30m, day or week")
+    when.add_argument("--cron", metavar="LINE", help='five fields, like "0 18 * * mon-fri"')
+    add.add_argument("--timezone", default="UTC", metavar="ZONE", help="like Europe/Berlin, default: %(default)s")
+    add.add_argument("--for", dest="duration", metavar="TIME", help="planned length, like 90m")
+    add.add_argument("--lead", metavar="TIME", help="start this much earlier")
+    add.add_argument("--misfire", choices=("late", "skip"), help="after an outage, default: late")
+    add.add_argument("--overlap", choices=("skip", "allow", "stop"), help="while its last job runs, default: skip")
+    found = [add, actions.add_parser("list", help="all schedules")]
+    for name, about in (
+        ("show", "one schedule, and when it fired"),
+        ("pause", "fire no more until it is resumed"),
+        ("resume", "fire again"),
+        ("run", "start its job now"),
+        ("remove", "forget it"),
+    ):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("id", metavar="ID")
+        found.append(action)
+    _server_flags(*found)
+    schedule.set_defaults(run=_run_schedule)
+
+
+def _server_flags(*parsers: argparse.ArgumentParser) -> None:
+    for parser in parsers:
+        parser.add_argument("--server", metavar="URL", help="the service (EGRESS_SERVER); its key: EGRESS_API_KEY")
+        parser.add_argument("--json", action="store_true", help="JSON lines")
+        parser.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+        parser.set_defaults(spool=None)
+
+
+def _run_keys(arguments: argparse.Namespace) -> int:
+    from egress.commands import keys
+
+    return keys.run(arguments)
+
+
+def _run_jobs(arguments: argparse.Namespace) -> int:
+    from egress.commands import jobs
+
+    return jobs.run(arguments)
+
+
+def _run_schedule(arguments: argparse.Namespace) -> int:
+    from egress.commands import schedule
+
+    return schedule.run(arguments)
