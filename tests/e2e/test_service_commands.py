@@ -42,16 +42,32 @@ class Server:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("serve"))
-    yield made
+def ended(made: Server) -> None:
+    """End it as Ctrl-C does, and see that it ends well."""
     made.process.send_signal(signal.SIGINT)
     try:
         assert made.process.wait(30) == 0
     finally:
         made.process.kill()
         made.log.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("serve"))
+    yield made
+    ended(made)
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    """A server with one key from its beginning, and that key, which may read."""
+    environ = {**os.environ, "EGRESS_SPOOL": str(tmp_path / "spool")}
+    add = [*EGRESS, "keys", "add", "ci", "--scope", "read"]
+    key = subprocess.run(add, capture_output=True, text=True, env=environ, check=True).stdout.strip()
+    made = Server(tmp_path)
+    yield made, key
+    ended(made)
 
 
 def test_jobs_are_started_watched_and_listed(server: Server) -> None:
@@ -67,7 +83,7 @@ def test_jobs_are_started_watched_and_listed(server: Server) -> None:
 def test_a_running_job_is_told_what_to_do(server: Server) -> None:
     (job,) = server.told("jobs", "start", "local:talk", "--pipeline", "live-hls")
     for _ in range(100):
-        (shown,) = server.told("jobs", "list")
+        (shown,) = server.told("jobs", "list", "--limit", "1")
         if shown["state"] == "running":
             break
     (answer,) = server.told("jobs", "say", job["id"], '{"command": "layout", "layout": "speaker"}')
@@ -100,17 +116,17 @@ def test_what_is_wrong_is_said_in_the_services_words(server: Server) -> None:
         assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
-def test_with_a_key_only_those_who_bring_it_come_in(server: Server) -> None:
-    """The last of those that share the server: from here on it asks for a key."""
-    (key,) = server.told("keys", "add", "ci", "--scope", "read")
+def test_with_a_key_only_those_who_bring_it_come_in(guarded: tuple[Server, str]) -> None:
+    server, key = guarded
     stranger = server.run("jobs", "list")
     assert stranger.returncode == 2 and "EGRESS_API_KEY" in stranger.stderr
-    assert server.told("jobs", "list", key=key["key"]) == []
-    start = server.run("jobs", "start", "local:x", "--pipeline", "record-grid", key=key["key"])
+    assert server.told("jobs", "list", key=key) == []
+    start = server.run("jobs", "start", "local:x", "--pipeline", "record-grid", key=key)
     assert start.returncode == 2 and "scope start" in start.stderr
-    server.run("keys", "revoke", key["id"])
+    (kept,) = server.told("keys", "list")
+    server.run("keys", "revoke", kept["id"])
     listed = server.run("keys", "list")
-    assert "revoked" in listed.stdout and key["key"] not in listed.stdout
+    assert "revoked" in listed.stdout and key not in listed.stdout
 
 
 def test_a_service_that_is_not_there_is_said_so(tmp_path: Path) -> None:
