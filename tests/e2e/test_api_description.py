@@ -35,6 +35,8 @@ from egress.model.template import read_template
 from egress.web.service import create_service_app
 from tests.unit.front import Stand
 
+pytestmark = pytest.mark.beside
+
 EXAMPLES = 30
 CHECKS = [
     not_a_server_error,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from egress.control import pipelines_kept
 from egress.control.store import Store
 from egress.model.settings import Settings
 from tests.unit.front import Stand, browser
+
+pytestmark = pytest.mark.beside
 
 
 async def test_a_pipeline_of_ones_own_and_a_shipped_one_are_drawn(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ import asyncio, json, sys
 from egress.control.attempts import Attempts
 from egress.model.order import JobOrder
 
+pytestmark = pytest.mark.beside
+
 async def main():
     order, since = JobOrder.model_validate_json(sys.stdin.readline()), sys.argv[1]
     job = Attempts(order, detached=True) if since == "first" else Attempts.adopting(order, since=int(since))

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from egress.web.app import create_app
@@ -15,6 +16,8 @@ from egress.web.server import WebServer
 from tests.nginx_front import NginxFront
 from tests.unit.test_origin import Folder
 from tests.unit.test_web_playlist import live
+
+pytestmark = pytest.mark.beside
 
 VIEWERS = 100
 

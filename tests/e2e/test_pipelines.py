@@ -12,6 +12,8 @@ from tests.recording import recording
 from tests.rtmp_server import NginxRtmp
 from tests.world import World
 
+pytestmark = pytest.mark.beside
+
 
 def streams(path: Path) -> set[str]:
     """The kinds of streams in a file, each with something to play."""

@@ -14,6 +14,8 @@ from PIL import Image
 from egress import pipelines
 from tests.house.tree import ROOT
 
+pytestmark = pytest.mark.beside
+
 SCRIPT = ROOT / "samples" / "preview" / "meeting.yaml"
 
 

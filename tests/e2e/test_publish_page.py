@@ -19,6 +19,8 @@ from egress.web.app import create_app
 from egress.web.server import WebServer
 from tests.browser import PATIENCE, chromium, publish
 
+pytestmark = pytest.mark.beside
+
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:

@@ -24,6 +24,8 @@ from tests.recording import recording
 from tests.s3_server import BUCKET, REGION, S3Server
 from tests.world import World
 
+pytestmark = pytest.mark.beside
+
 PIPELINE = f"""
 name: to-s3
 video: {{size: 640x360, bitrate: 6M, preset: ultrafast}}

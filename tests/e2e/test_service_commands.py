@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.beside
+
 EGRESS = [sys.executable, "-m", "egress.cli"]
 
 

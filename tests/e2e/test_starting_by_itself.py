@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.janus_client import client
 from tests.janus_server import JanusRoom, JanusServer
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
+
+pytestmark = pytest.mark.beside
 
 PATIENCE = 60.0
 SECRET = "hooks-are-for-janus"
