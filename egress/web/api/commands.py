@@ -81,7 +81,7 @@ async def set_theme(request: Request, id: Id) -> Response:
     return await _told(request, id, "theme")
 
 
-@_own("PUT /jobs/{id}/tiles", control.SetTiles, {"tiles": {"names": False}})
+@_own("PUT /jobs/{id}/tiles", control.SetTiles, {"tiles": {"labels": False}})
 async def set_tiles(request: Request, id: Id) -> Response:
     """Have tiles look otherwise."""
     return await _told(request, id, "tiles")
