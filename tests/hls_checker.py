@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 import httpx
 
+from tests.hls_caption_rules import check_captions
 from tests.hls_findings import RULES, Findings, Violation
 from tests.hls_ladder_rules import check_ladder
 from tests.hls_live_rules import check_live
@@ -38,13 +39,19 @@ def examine(url: str) -> Findings:
             found.expect("B4.3", url, False, "is a media playlist; give the multivariant one")
             return found
         renditions = _renditions(found, fetcher, url, tags)
+        media = [rendition for rendition in renditions.values() if not rendition.captions]
         for rendition in renditions.values():
             check_tags(found, rendition)
+        for rendition in media:
             check_media(found, fetcher, rendition)
+        lead = next((rendition for rendition in media if rendition.video), media[0] if media else None)
+        for rendition in renditions.values():
+            if rendition.captions:
+                check_captions(found, fetcher, rendition, lead)
         _multivariant(found, tags, renditions)
         _iframes(found, fetcher, url, tags, renditions)
         _together(found, list(renditions.values()))
-        check_ladder(found, list(renditions.values()))
+        check_ladder(found, media)
         _reports(found, renditions)
         found.expect("A8.18", url, not fetcher.redirected, f"redirects: {fetcher.redirected}")
         found.expect("B6.2.1r", url, not fetcher.missing, f"missing: {fetcher.missing}")
@@ -55,10 +62,12 @@ def _renditions(found: Findings, fetcher: Fetcher, url: str, tags: Sequence[tupl
     uris = [attributes(value)["URI"] for name, value in tags if name == "EXT-X-MEDIA" and "URI" in attributes(value)]
     uris += [value for name, value in tags if name == ""]
     found.expect("B4.3", url, bool(uris), "names no playlist")
+    groups = [attributes(value) for name, value in tags if name == "EXT-X-MEDIA"]
+    captions = {media.get("URI") for media in groups if media.get("TYPE") == "SUBTITLES"}
     made: dict[str, Rendition] = {}
     for uri in dict.fromkeys(uris):
         address = urljoin(url, uri)
-        made[uri] = Rendition(uri, read_playlist(address, fetcher.text(address)))
+        made[uri] = Rendition(uri, read_playlist(address, fetcher.text(address)), captions=uri in captions)
     return made
 
 
@@ -83,9 +92,12 @@ def _multivariant(found: Findings, tags: Sequence[tuple[str, str]], renditions: 
         if name == "EXT-X-STREAM-INF":
             variant = attributes(value)
             codecs += variant.get("CODECS", "").split(",")
-            found.expect("B4.3", uri, variant.get("AUDIO", "") in {"", *groups}, f"no group {variant.get('AUDIO')}")
-            # Sound alone is its own group too.
-            uris = dict.fromkeys((uri, *groups.get(variant.get("AUDIO", ""), ())))
+            uris = {uri: None}
+            for kind in ("AUDIO", "SUBTITLES"):
+                group = variant.get(kind, "")
+                found.expect("B4.3", uri, group in {"", *groups}, f"no group {group}")
+                # Sound alone is its own group too. Of several languages a viewer reads one.
+                uris |= dict.fromkeys(groups.get(group, ())[:1])
             played = [renditions[u] for u in uris if u in renditions]
             _variant(found, uri, variant, played)
     found.expect("A2.3", "multivariant", "mp4a.40.2" in codecs, f"codecs are {codecs}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -14,8 +15,10 @@ from tests.hls_reading import (
     Segment,
     attributes,
     nal_types,
+    read_events,
     read_fragments,
     read_init,
+    read_text_tag,
 )
 
 _ONCE = (
@@ -29,6 +32,7 @@ _ONCE = (
     "EXT-X-ENDLIST",
 )
 _IDR = 5
+_PERCENT = re.compile(r"(?:[A-Za-z0-9_.!~*'()-]|%[0-9A-F]{2})*")
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Rendition:
     fragments: dict[int, list[Fragment]] = field(default_factory=dict)
     """By media sequence number."""
     sizes: dict[int, int] = field(default_factory=dict)
+    captions: bool = False
 
     @property
     def target(self) -> float:
@@ -86,7 +91,8 @@ def check_tags(found: Findings, rendition: Rendition) -> None:
     needed = 9 if playlist.value("EXT-X-SKIP") else needed
     version = int(playlist.number("EXT-X-VERSION"))
     found.expect("B4.2", where, version == needed, f"is {version}, the tags need {needed}")
-    found.expect("A8.20", where, playlist.value("EXT-X-MAP") is not None, "no EXT-X-MAP")
+    if not rendition.captions:
+        found.expect("A8.20", where, playlist.value("EXT-X-MAP") is not None, "no EXT-X-MAP")
     if not iframes:
         independent = playlist.value("EXT-X-INDEPENDENT-SEGMENTS") is not None
         found.expect("A9.11", where, independent, "not said to be independent")
@@ -117,7 +123,14 @@ def check_tags(found: Findings, rendition: Rendition) -> None:
     ids = [attributes(value).get("ID") for value in playlist.values("EXT-X-DATERANGE")]
     found.expect("B4.3", where, None not in ids and len(set(ids)) == len(ids), "date ranges without an ID of their own")
     for value in playlist.values("EXT-X-DATERANGE"):
-        found.expect("B4.3", where, "START-DATE" in attributes(value), f"date range {value} has no START-DATE")
+        told = attributes(value)
+        found.expect("B4.3", where, "START-DATE" in told, f"date range {value} has no START-DATE")
+        lasts = re.fullmatch(r"\d+(\.\d+)?", told.get("DURATION", "0")) is not None
+        found.expect("B4.4.5.1", where, lasts, f"date range lasts {told.get('DURATION')}")
+        named = all(re.fullmatch(r"X-[A-Z0-9-]+", name) for name in told if name.startswith("X-")) and "CLASS" in told
+        found.expect("B4.4.5.1", where, named, f"date range {value} without CLASS, or with odd attributes")
+        ok = _PERCENT.fullmatch(told.get("X-PAYLOAD", "")) is not None
+        found.expect("B4.4.5.1", where, ok, f"payload {told.get('X-PAYLOAD')} is not percent-encoded")
     _low_latency(found, rendition)
 
 
@@ -135,7 +148,9 @@ def _low_latency(found: Findings, rendition: Rendition) -> None:
     found.expect("B4.4.5.3", where, not (playlist.ended and hints), "an ended playlist hints")
     known = [part for segment in (*playlist.segments, playlist.growing) for part in segment.parts]
     for hint in hints:
-        listed = any(part.uri.endswith(hint.get("URI", "?")) for part in known)
+        start = int(hint.get("BYTERANGE-START", 0))
+        same = [part for part in known if not part.gap and part.uri.endswith(hint.get("URI", "?"))]
+        listed = any(part.range is None or sum(part.range) > start for part in same)
         found.expect("B4.4.5.3", where, not listed, f"hints at {hint.get('URI')}, which is listed")
     if not known:
         return
@@ -174,6 +189,7 @@ def check_media(found: Findings, fetcher: Fetcher, rendition: Rendition) -> None
         return
     found.expect("C.boxes", where, not rendition.init.problems, "; ".join(rendition.init.problems))
     found.expect("C.edits", where, not rendition.init.edits, "the init segment holds an edit list")
+    _maps(found, fetcher, rendition)
     following: int | None = None
     sequence = 0
     for segment in (*playlist.segments, playlist.growing):
@@ -192,6 +208,7 @@ def check_media(found: Findings, fetcher: Fetcher, rendition: Rendition) -> None
             continue
         found.expect("C.boxes", place, bool(fragments), "holds no fragment")
         rendition.fragments[segment.msn], rendition.sizes[segment.msn] = fragments, len(data)
+        _events(found, rendition, segment, data, place)
         for fragment in fragments:
             found.expect("C.trun", place, not fragment.problems, "; ".join(fragment.problems))
             found.expect("C.sequence", place, fragment.sequence > sequence, f"{fragment.sequence} after {sequence}")
@@ -210,14 +227,53 @@ def check_media(found: Findings, fetcher: Fetcher, rendition: Rendition) -> None
         _picture(found, rendition)
 
 
+def _maps(found: Findings, fetcher: Fetcher, rendition: Rendition) -> None:
+    """Every attempt has an init segment of its own, for the same track."""
+    segments = (*rendition.playlist.segments, rendition.playlist.growing)
+    for one, two in pairwise(segments):
+        place = f"{rendition.name} #{two.msn}"
+        found.expect("A8.13", place, one.map == two.map or two.discontinuity, "another EXT-X-MAP, no discontinuity")
+    for address in {segment.map for segment in segments if segment.map}:
+        try:
+            init, first = read_init(fetcher.media(address)), rendition.init
+        except (ValueError, IndexError, StopIteration) as error:
+            found.expect("C.boxes", rendition.name, False, f"init segment {address}: {error}")
+            continue
+        same = first is not None and (init.timescale, init.handler) == (first.timescale, first.handler)
+        found.expect("C.boxes", rendition.name, same, f"{address} is of another track")
+
+
 def _bytes(found: Findings, fetcher: Fetcher, segment: Segment, place: str) -> bytes:
-    parts = [fetcher.media(part.uri) for part in segment.parts if not part.gap]
+    parts = [_fetched(found, fetcher, part.uri, part.range, place) for part in segment.parts if not part.gap]
     if not segment.uri:
         return b"".join(parts)
-    data = fetcher.media(segment.uri)
-    if segment.parts:
+    within = None if segment.size is None else (segment.offset, segment.size)
+    data = _fetched(found, fetcher, segment.uri, within, place)
+    if segment.parts and not any(part.gap for part in segment.parts):
         found.expect("C.parts", place, b"".join(parts) == data, f"{sum(map(len, parts))} bytes in parts, {len(data)}")
     return data
+
+
+def _fetched(found: Findings, fetcher: Fetcher, uri: str, within: tuple[int, int] | None, place: str) -> bytes:
+    data = fetcher.media(uri, within)
+    if within is not None:
+        found.expect("B4.4.4.2", place, len(data) == within[1], f"{len(data)} bytes of {within[1]} at {within[0]}")
+    return data
+
+
+def _events(found: Findings, rendition: Rendition, segment: Segment, data: bytes, place: str) -> None:
+    try:
+        events = read_events(data)
+        texts = [read_text_tag(event.message) for event in events]
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        found.expect("C.emsg", place, False, str(error))
+        return
+    start = rendition.start(segment) or 0.0
+    for event, text in zip(events, texts, strict=True):
+        known = event.scheme == "https://aomedia.org/emsg/ID3" and bool(text)
+        found.expect("C.emsg", place, known, f"{event.scheme}: {text!r}")
+        inside = start - 0.001 <= event.at < start + rendition.length(segment) + 0.001
+        found.expect("C.emsg", place, inside, f"an event at {event.at:.3f} s in a segment from {start:.3f} s")
 
 
 def _picture(found: Findings, rendition: Rendition) -> None:

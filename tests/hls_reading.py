@@ -16,12 +16,13 @@ _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)(?:,|$)')
 
 @dataclass(frozen=True)
 class Part:
-    """An EXT-X-PART as listed."""
+    """An EXT-X-PART as listed; `range` is (offset, size) where it is one of its file."""
 
     uri: str
     duration: float
     independent: bool
     gap: bool
+    range: tuple[int, int] | None = None
 
 
 @dataclass
@@ -98,6 +99,16 @@ class Fragment:
     @property
     def duration(self) -> int:
         return sum(sample.duration for sample in self.samples)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event message; times in seconds."""
+
+    scheme: str
+    at: float
+    duration: float
+    message: bytes
 
 
 @dataclass(frozen=True)
@@ -186,8 +197,7 @@ def read_playlist(url: str, text: str) -> Playlist:
             case "EXT-X-GAP":
                 current.gap = True
             case "EXT-X-BYTERANGE":
-                size, _, offset = value.partition("@")
-                current.size, current.offset = int(size), int(offset or 0)
+                current.offset, current.size = _range(value) or (0, 0)
             case "EXT-X-PART":
                 part = attributes(value)
                 current.parts.append(
@@ -196,6 +206,7 @@ def read_playlist(url: str, text: str) -> Playlist:
                         _number(part.get("DURATION", "")),
                         part.get("INDEPENDENT") == "YES",
                         part.get("GAP") == "YES",
+                        _range(part.get("BYTERANGE")),
                     )
                 )
             case "":
@@ -338,6 +349,38 @@ def nal_types(sample: bytes) -> list[int]:
         found.append(sample[at + 4] & 31)
         at += 4 + size
     return found
+
+
+def read_events(data: bytes) -> list[Event]:
+    """The event messages of a media file; raises ValueError when one cannot be read."""
+    found = []
+    for kind, inside, until in boxes(data):
+        if kind != "emsg":
+            continue
+        if data[inside] != 1:
+            raise ValueError("emsg of another version than 1")
+        timescale, at, duration, _ = struct.unpack_from(">IQII", data, inside + 4)
+        scheme, _, rest = data[inside + 24 : until].partition(b"\0")
+        found.append(Event(scheme.decode(), at / timescale, duration / timescale, rest.partition(b"\0")[2]))
+    return found
+
+
+def read_text_tag(tag: bytes) -> str:
+    """The user-defined text of an ID3v2.4 tag; raises ValueError when it is none."""
+    if tag[:6] != b"ID3\4\0\0" or tag[10:14] != b"TXXX":
+        raise ValueError(f"no ID3v2.4 tag with TXXX: {tag[:14]!r}")
+    sizes = [sum(byte << shift for byte, shift in zip(tag[at : at + 4], (21, 14, 7, 0), strict=True)) for at in (6, 14)]
+    if sizes != [len(tag) - 10, len(tag) - 20] or any(byte > 127 for at in (6, 14) for byte in tag[at : at + 4]):
+        raise ValueError(f"sizes {sizes} of a tag of {len(tag)} bytes")
+    return tag[21:].partition(b"\0")[2].removesuffix(b"\0").decode()
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    """(offset, size) of a byte range."""
+    if text is None:
+        return None
+    size, _, offset = text.partition("@")
+    return int(offset or 0), int(size)
 
 
 def _number(text: str) -> float:

@@ -115,7 +115,7 @@ class Captions:
 
     def list_anew(self) -> None:
         """Take from the listing what no longer belongs there, and delete files nobody can want any more."""
-        for part in self.listing.without_old_parts(self.end):
+        for part in self.listing.without_old_parts(sum(part.duration for part in self._parts)):
             stay = (TRAILING + 1) * self._presentation.target * SECOND
             self._due.append((self.end + stay, self._presentation.to / part.uri))
         for gone, stay in self.listing.slide():

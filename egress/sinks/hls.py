@@ -106,15 +106,15 @@ class HlsSink(Sink):
     def _going_on(self, presentation: Presentation, earlier: Presentation) -> Presentation:
         """The same as what goes on where an earlier attempt ended; as it is when that had come to nothing."""
         found = salvaged(earlier)
-        following = max(one.following for one in found.values())
-        if not following:
+        furthest = max(found.values(), key=lambda one: one.following)
+        if not furthest.following:
             return presentation
-        until = max(one.listing.end for one in found.values())
         for one in found.values():
-            one.reach(following, until)
+            one.reach(furthest.listing, earlier.target * SECOND)
         self._earlier = found
         self._marks = MarkLog.load(self.context.folder / MARKS)
-        return presentation.following(earlier, following, until)
+        until = max(one.listing.end for one in found.values())
+        return presentation.following(earlier, furthest.following, until)
 
     def write(self, packet: Packet) -> None:
         """Cut one packet in; raises DestinationError naming the path when the disk refuses."""

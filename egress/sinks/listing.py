@@ -34,6 +34,8 @@ class Listing:
         self._texts: deque[str] = deque()
         self._plain = 0
         self._length: Nanos = 0
+        self._recent: Nanos = 0
+        """What the segments last whose parts are listed."""
         self.discontinuities = discontinuities
         self._map = presentation.head(name, first=first or sequence).map
         self._gaps = 0
@@ -54,16 +56,22 @@ class Listing:
         self.segments.append(segment)
         self._texts.append(segment_text(segment, self._presentation.started, parts=True))
         self._length += segment.duration
-        self._gaps += segment.gap
+        self._recent += segment.duration
+        self._gaps += _gaps(segment)
         self.meter.add(segment)
 
-    def without_old_parts(self, now: Nanos) -> Sequence[Part]:
-        """Stop listing the parts of segments that ended 3 target durations before `now`; says which those were."""
+    def without_old_parts(self, growing: Nanos) -> Sequence[Part]:
+        """Stop listing the parts of segments more than 3 target durations from the end, which is `growing` after the
+        last segment; says which those were. Counted in media, for between attempts there may be hours without any."""
         gone: list[Part] = []
-        limit = now - TRAILING * self._presentation.target * SECOND
-        while self._plain < len(self.segments) and self.segments[self._plain].end <= limit:
+        limit = TRAILING * self._presentation.target * SECOND
+        while self._plain < len(self.segments):
             segment = self.segments[self._plain]
+            if self._recent - segment.duration + growing < limit:
+                break
             gone += segment.parts
+            self._gaps += segment.gap - _gaps(segment)
+            self._recent -= segment.duration
             self.segments[self._plain] = replace(segment, parts=())
             self._texts[self._plain] = segment_text(self.segments[self._plain], self._presentation.started, parts=False)
             self._plain += 1
@@ -101,19 +109,25 @@ class Listing:
             sequence=self.sequence,
             discontinuities=self.discontinuities,
             ranges=ranges,
-            gaps=self._gaps > 0,
+            gaps=any(s.gap for s in self.segments) if tail.ended else self._gaps > 0 or "GAP=YES" in tail.growing,
         )
 
     def _drop_first(self) -> Segment:
         segment = self.segments.popleft()
         self._texts.popleft()
         self._length -= segment.duration
+        self._recent -= 0 if self._plain else segment.duration
         self._plain = max(0, self._plain - 1)
         self.discontinuities += segment.discontinuity
         self._map = segment.map or self._map
-        self._gaps -= segment.gap
+        self._gaps -= _gaps(segment)
         self.sequence += 1
         return segment
+
+
+def _gaps(segment: Segment) -> bool:
+    """Whether a segment's lines say of anything that it is a gap."""
+    return segment.gap or any(part.gap for part in segment.parts)
 
 
 def key_segments(whole: Segment, keys: Sequence[tuple[Nanos, int, int]]) -> Sequence[Segment]:

@@ -49,6 +49,10 @@ class MediaFiles(ABC):
         """Where a part will lie."""
 
     @abstractmethod
+    def missing(self, msn: int) -> Place:
+        """What to call a segment that is not there."""
+
+    @abstractmethod
     def owned(self, media: Part | Segment) -> Path | None:
         """The file that can go with a part or segment; None when it holds others too."""
 
@@ -68,6 +72,10 @@ class SeparateFiles(MediaFiles):
     def next_part(self, msn: int, number: int) -> Place:
         """Where a part will lie."""
         return Place(f"{self.name}/{part_file(msn, number)}")
+
+    def missing(self, msn: int) -> Place:
+        """The file it would have been."""
+        return Place(f"{self.name}/{segment_file(msn)}")
 
     def owned(self, media: Part | Segment) -> Path | None:
         """Its file."""
@@ -113,6 +121,10 @@ class GrowingFile(MediaFiles):
     def next_part(self, msn: int, number: int) -> Place:
         """The end of the file."""
         return Place(self._uri, self._size)
+
+    def missing(self, msn: int) -> Place:
+        """The file it would have been in."""
+        return Place(self._uri)
 
     def owned(self, media: Part | Segment) -> Path | None:
         """None: the file keeps everything."""

@@ -166,7 +166,7 @@ class Rendition:
         """Take from the listings what no longer belongs there; its files go later, when nobody can want them."""
         now = self.end
         trailing = (TRAILING + 1) * self._presentation.target * SECOND
-        for part in self.listing.without_old_parts(now):
+        for part in self.listing.without_old_parts(now - self.segment_start):
             self._let_go(part, now + trailing)
         for segment, stay in self.listing.slide():
             self._let_go(segment, now + stay)
@@ -274,7 +274,7 @@ class Rendition:
     def _write_segment(self) -> None:
         start, end = self.segment_start, self._nanos(self._part_start)
         data = b"".join(self._bytes)
-        place, lost = self._files.next_part(self._msn, 0), not data
+        place, lost = self._files.missing(self._msn), not data
         if data:
             try:
                 place = self._files.add_segment(self._msn, data, self._parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,17 +31,12 @@ class Salvaged:
         """The number of the segment after the last."""
         return self.listing.sequence + len(self.listing.segments)
 
-    def reach(self, msn: int, until: Nanos) -> None:
-        """List gaps up to segment `msn`, the last one to `until`: other renditions have come so far."""
-        while self.following < msn:
-            end = until if self.following == msn - 1 else self.listing.end
-            gap = Segment(
-                f"{self.listing.name}/{segment_file(self.following)}",
-                self.listing.end,
-                max(0, end - self.listing.end),
-                0,
-                gap=True,
-            )
+    def reach(self, lead: Listing, longest: Nanos) -> None:
+        """List gaps as far as another rendition has come; none lasts more than `longest`."""
+        for number in range(self.following, lead.sequence + len(lead.segments)):
+            lasts = lead.segments[number - lead.sequence].end - self.listing.end
+            uri = f"{self.listing.name}/{segment_file(number)}"
+            gap = Segment(uri, self.listing.end, min(max(0, lasts), longest), 0, gap=True)
             for listing in (self.listing, self.keys):
                 if listing is not None:
                     listing.add(gap)
@@ -177,6 +173,8 @@ class _Growing:
                     held.clear()
                 held.append(fragment)
                 self.whole = fragment.at + fragment.size
+        if self._path.stat().st_size > self.whole:
+            os.truncate(self._path, self.whole)
         self.numbers = set(self._segments)
 
     def segment(self, number: int) -> _Found | None:

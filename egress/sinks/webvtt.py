@@ -32,7 +32,8 @@ def segment(cues: Iterable[Cue], start: Nanos, end: Nanos, shift: Fraction) -> b
     for cue in sorted(cues, key=lambda cue: (cue.start, cue.end)):
         if cue.start < end and cue.end > start:
             lines += ["", f"{_time(cue.start)} --> {_time(cue.end)}", *_words(cue.text)]
-    return ("\n".join(lines) + "\n").encode()
+    # An empty line at the end: some players read segments as one file.
+    return ("\n".join(lines) + "\n\n").encode()
 
 
 def _time(at: Nanos) -> str:
