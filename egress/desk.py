@@ -21,6 +21,7 @@ from egress.model.control import (
 )
 from egress.model.directing import directed
 from egress.model.errors import RequestError
+from egress.model.hls_rules import check_caption
 from egress.model.order import JobOrder
 from egress.stage import Stage
 
@@ -83,6 +84,8 @@ class Desk:
                 self._on_stop(reason)
                 return "stopping"
             case MarkNow() | TimedMetadata() | Caption():
+                if isinstance(command, Caption):
+                    check_caption(command, self._pipeline)
                 self._on_mark(command)
                 return "marked" if isinstance(command, MarkNow) else "sent"
             case AddDestination() | RemoveDestination():

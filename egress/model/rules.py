@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from egress.model import registry
 from egress.model.file_rules import file_findings
+from egress.model.hls_rules import hls_findings
 from egress.model.ladder_rules import ladder_findings
 from egress.model.look_rules import look_findings
 from egress.model.media import MILLISECOND, SECOND, Nanos, Size
@@ -216,6 +217,7 @@ _RULES: tuple[Callable[[Pipeline], Iterator[Finding]], ...] = (
     ladder_findings,
     _audio,
     _sinks,
+    hls_findings,
     file_findings,
     _times,
 )

@@ -18,6 +18,8 @@ from egress.model.pipeline import Pipeline
 from egress.model.room import Peer, PeerJoined
 from tests.unit.test_stage import House
 
+CAPTIONED = {"kind": "hls", "to": "live/", "captions": [{"language": "en"}, {"language": "pt-BR"}]}
+
 
 class Office:
     """A desk before a made-up stage, and what it says."""
@@ -79,7 +81,7 @@ async def test_whatever_is_said_is_answered_once(tmp_path: Path) -> None:
 
 
 async def test_commands_are_obeyed_and_said_to_be(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+    office = Office(tmp_path, sinks=[CAPTIONED])
     await office.house.stage.take(PeerJoined(Peer("1", "Ada")))
     assert office.say(command="pin", peers=["ada"], id=1)["ok"] and office.house.stage.direction.pinned == ("1",)
     assert office.say(command="layout", layout="speaker")["ok"]
@@ -93,6 +95,15 @@ async def test_commands_are_obeyed_and_said_to_be(tmp_path: Path) -> None:
     assert office.say(command="metadata", payload="{}")["ok"] and office.marks[-1].payload == "{}"
     assert office.say(command="caption", text="Hello")["message"] == "sent" and office.marks[-1].text == "Hello"
     assert office.say(command="stop", reason="enough")["ok"] and office.stops == ["enough"]
+
+
+async def test_captions_nobody_would_see_are_refused(tmp_path: Path) -> None:
+    assert Office(tmp_path).refused(command="caption", text="Hello") == ["command"]
+    office = Office(tmp_path, sinks=[CAPTIONED])
+    assert office.refused(command="caption", text="Hej", language="sv") == ["language"]
+    assert "en, pt-BR" in office.events[-1]["message"]
+    assert office.say(command="caption", text="Olá", language="PT-br")["ok"]
+    assert len(office.marks) == 1
 
 
 async def test_the_rules_of_pipelines_hold_for_commands_too(tmp_path: Path) -> None:
