@@ -4,10 +4,12 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY egress egress
 COPY pipelines pipelines
-RUN python -m venv /opt/egress && /opt/egress/bin/pip install --no-cache-dir .
+RUN python -m venv /opt/egress && /opt/egress/bin/pip install --no-cache-dir '.[postgresql]'
 
 FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/egress --create-home egress \
+# ffmpeg sends SRT, and makes what needs another codec once a job has ended: WebM, MP3.
+RUN apt-get update && apt-get install --yes --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /var/lib/egress --create-home egress \
     && mkdir /media && chown egress /media
 COPY --from=build /opt/egress /opt/egress
 ENV PATH=/opt/egress/bin:$PATH \
@@ -18,9 +20,11 @@ USER egress
 WORKDIR /media
 VOLUME ["/var/lib/egress", "/media"]
 EXPOSE 8080
+# Of the service; `egress record` and the like are watched by whoever runs them (docker run --no-healthcheck).
 # The address is the one the container listens at, whatever EGRESS_LISTEN was changed to.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['EGRESS_LISTEN'].rpartition(':')[2] + '/health', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['EGRESS_LISTEN'].rpartition(':')[2] + '/healthz', timeout=4)"]
+# SIGINT ends jobs and finishes what they made (docker stop --time 60); SIGTERM waits for them first.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["egress"]
-CMD ["doctor"]
+CMD ["serve"]
