@@ -138,7 +138,7 @@ def test_a_schedule_of_a_name_is_kept_once(service: str) -> None:
 
 
 async def test_janus_of_the_containers_tells_egress_with_its_secret(tmp_path: Path) -> None:
-    sample = SAMPLES / "compose" / "janus"
+    sample = SAMPLES / "docker-compose" / "janus"
     config = shutil.copytree(sample / "config", tmp_path / "config")
     transport, port = config / "janus.transport.websockets.jcfg", free_port()
     transport.write_text(transport.read_text().replace("8188", str(port)))
@@ -174,7 +174,7 @@ async def test_janus_of_the_containers_tells_egress_with_its_secret(tmp_path: Pa
 
 def test_secrets_that_janus_could_not_read_are_refused() -> None:
     environ = {**os.environ, "EGRESS_HOOK": "http://127.0.0.1", "EGRESS_HOOK_SECRET": 'a"b', "JANUS_ADMIN_KEY": "key"}
-    start = SAMPLES / "compose" / "janus" / "start"
+    start = SAMPLES / "docker-compose" / "janus" / "start"
     done = subprocess.run([str(start)], env=environ, capture_output=True, text=True, timeout=10)
     assert done.returncode == 2 and "letters, digits" in done.stderr
 
@@ -205,7 +205,7 @@ async def told_of_a_join(port: int, posts: list[tuple[str, Any]]) -> tuple[str, 
 
 
 def test_the_containers_are_described_as_they_are_built() -> None:
-    folder = SAMPLES / "compose"
+    folder = SAMPLES / "docker-compose"
     document = yaml.safe_load((folder / "docker-compose.yaml").read_text())
     known = {name.upper() for name in NAMES}
     for name, service in document["services"].items():
