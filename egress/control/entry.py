@@ -27,7 +27,7 @@ def check_exposed(connection: Connection, settings: Settings) -> None:
     """Raise RequestError where other machines reach the service and anybody on them would be let in."""
     if not tokens_of(settings).usable and not keys.usable(connection):
         wrong = (
-            "is reached from other machines, and there is no key yet: make one (egress keys create NAME --scope admin) "
+            "is reached from other machines, and there is no key yet: make one (egress keys add NAME --scope admin) "
             "or set EGRESS_TOKEN_SECRET, or listen on 127.0.0.1"
         )
         raise RequestError(f"the address to listen on {wrong}", (("listen", wrong),))

@@ -126,7 +126,7 @@ class Gate:
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
         if not _names_this_machine(host) or foreign or request.headers.get("sec-fetch-site") == "cross-site":
             raise Forbidden(
-                "without keys only this machine's own pages and programs may ask; make a key with egress keys create",
+                "without keys only this machine's own pages and programs may ask; make a key with egress keys add",
                 (("Host", "is not this machine's"),),
             )
         return ANYBODY

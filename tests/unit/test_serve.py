@@ -40,7 +40,7 @@ def test_programs_are_told_where_it_listens_as_json(capsys: pytest.CaptureFixtur
 
 def test_it_does_not_let_strangers_in(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["serve", "--listen", "0.0.0.0:0"]) == BAD_INPUT
-    assert "egress keys create" in capsys.readouterr().err
+    assert "egress keys add" in capsys.readouterr().err
     monkeypatch.setenv("EGRESS_TOKEN_SECRET", "s" * 32)
     assert main(["serve", "--listen", "0.0.0.0:0"]) == DONE
 

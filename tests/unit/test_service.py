@@ -439,7 +439,7 @@ async def test_somebody_who_publishes_opens_a_room_once(tmp_path: Path) -> None:
 
 async def test_strangers_are_not_let_in_without_any_key(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    with pytest.raises(RequestError, match="egress keys create") as refused:
+    with pytest.raises(RequestError, match="egress keys add") as refused:
         async with Service.open(settings, tmp_path / "out", exposed=True):
             pass
     assert refused.value.problems[0][0] == "listen"
