@@ -17,9 +17,9 @@ import numpy as np
 from egress.media.encoder import AudioEncoder
 from egress.media.ladder import Ladder
 from egress.model.media import SECOND, Packet, Size
-from egress.model.outputs import HlsDoc
+from egress.model.outputs import CaptionsDoc, HlsDoc
 from egress.model.pipeline import Audio, RungDoc, Video
-from egress.sinks.base import Mark, SinkContext, SinkState, SinkThread
+from egress.sinks.base import CAPTION, Mark, SinkContext, SinkState, SinkThread
 from egress.sinks.hls import HlsSink
 
 
@@ -27,7 +27,7 @@ class Broadcast:
     """Writes 320x180 picture and a tone into `folder` until stopped, in segments of 2 s and parts of 500 ms.
 
     The first `behind` seconds are written at once, as if it had begun that long ago. `rungs` are smaller pictures
-    beside it.
+    beside it; `captions` says a word every second, which is its number.
     """
 
     def __init__(
@@ -37,8 +37,18 @@ class Broadcast:
         *,
         behind: float = 0.0,
         rungs: tuple[RungDoc, ...] = (),
+        captions: tuple[CaptionsDoc, ...] = (),
+        single_file: bool = False,
     ) -> None:
-        doc = HlsDoc(kind="hls", to="hls", part="500ms", segment="2s", audio_only=bool(rungs))
+        doc = HlsDoc(
+            kind="hls",
+            to="hls",
+            part="500ms",
+            segment="2s",
+            audio_only=bool(rungs),
+            captions=captions,
+            single_file=single_file,
+        )
         self._video = Video(size=Size(320, 180), bitrate=300_000, preset="ultrafast", ladder=rungs)
         spool = folder.parent / "spool"
         spool.mkdir()
@@ -70,6 +80,8 @@ class Broadcast:
             if self._over.wait(max(0.002, begun + n / 30 - time.monotonic())):
                 break
             luma[:] = n % 200 + 20
+            if n % 30 == 0:
+                thread.offer(Mark(n // 30 * SECOND, CAPTION, f"second {n // 30}", SECOND))
             picture.offer(n, canvas)
             sound.offer(np.stack([tone[n % 30 * 1600 :][:1600]] * 2))
             while not packets.empty():

@@ -235,13 +235,15 @@ def _together(found: Findings, renditions: Sequence[Rendition]) -> None:
         others = {segment.msn: segment for segment in second.segments}
         for segment in first.segments:
             other = others.get(segment.msn)
-            starts = (one.start(segment), two.start(other)) if other else (None, None)
-            if other is None or starts[0] is None or starts[1] is None:
+            if other is None:
                 continue
             place = f"{where} #{segment.msn}"
+            found.expect("A8.15", place, segment.discontinuity == other.discontinuity, "only one is discontinuous")
+            starts = one.start(segment), two.start(other)
+            if starts[0] is None or starts[1] is None:
+                continue
             message = f"begin at {starts[0]:.4f} and {starts[1]:.4f}"
             found.expect("A8.22", place, abs(starts[0] - starts[1]) <= slack, message, should=True)
-            found.expect("A8.15", place, segment.discontinuity == other.discontinuity, "only one is discontinuous")
             if segment.date and other.date:
                 dates = (segment.date - other.date).total_seconds()
                 skew = abs(dates - (starts[0] - starts[1]))

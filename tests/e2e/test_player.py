@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from egress.control.tokens import Tokens
 from egress.model.media import Size
+from egress.model.outputs import CaptionsDoc
 from egress.model.pipeline import RungDoc
 from egress.web.app import create_app
 from egress.web.origin import Origin
@@ -165,6 +166,55 @@ async def test_changes_between_the_sizes_of_a_ladder(browser: Browser, tmp_path:
         finally:
             await asyncio.to_thread(broadcast.stop)
         assert told["errors"] == []
+        assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
+
+
+SAID = """() => {
+    const { video, hls } = window.player;
+    const texts = [...video.textTracks].filter((track) => track.mode === "showing" && track.kind === "subtitles");
+    const cues = texts.flatMap((track) => [...(track.activeCues ?? [])]);
+    return { time: video.currentTime, cues: cues.map((cue) => [cue.startTime, cue.text]),
+             tracks: hls.subtitleTracks.map((track) => [track.lang, track.name]) };
+}"""
+
+
+@pytest.mark.parametrize("single_file", [False, True], ids=["files", "one file"])
+async def test_captions_are_shown_live_with_the_picture_they_belong_to(
+    browser: Browser, tmp_path: Path, single_file: bool
+) -> None:
+    origins = {"talk": (origin := Origin(folder := tmp_path / "hls"))}
+    loop = asyncio.get_running_loop()
+    captions = (CaptionsDoc(language="en", name="English"), CaptionsDoc(language="de"))
+    broadcast = Broadcast(
+        folder,
+        lambda event: loop.call_soon_threadsafe(origin.announce, event),
+        behind=6.0,
+        captions=captions,
+        single_file=single_file,
+    )
+    async with WebServer(create_app(origins=origins, whip=lambda room: None)) as server:
+        broadcast.start()
+        try:
+            tab = await watch(browser, f"{server.url}/live/talk/")
+            await tab.until("playing live", lambda told: told.get("time", 0) > 1 and told["live"])
+            await tab.page.evaluate("window.player.hls.subtitleTrack = 0, window.player.hls.subtitleDisplay = true")
+            seen: dict[str, float] = {}
+            for _ in range(150):
+                said = await tab.page.evaluate(SAID)
+                seen |= {text: start for start, text in said["cues"]}
+                if len(seen) >= 5:
+                    break
+                await asyncio.sleep(0.2)
+            assert len(seen) >= 5, said
+            assert said["tracks"] == [["en", "English"], ["de", "de"]]
+            assert all(abs(start - int(text.split()[1])) < 0.05 for text, start in seen.items())
+            numbers = sorted(int(text.split()[1]) for text in seen)
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "none was missed"
+            await tab.page.screenshot(path=str(tmp_path / "captions.png"))
+            assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
+        finally:
+            await asyncio.to_thread(broadcast.stop)
+        assert (await tab.told())["errors"] == []
         assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
 
 
