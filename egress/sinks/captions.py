@@ -14,6 +14,7 @@ from egress.sinks.listing import TRAILING, Listing
 from egress.sinks.playlist import DateRange, Part, Report, Segment, Tail, part_text
 from egress.sinks.presentation import Presentation, captions_name, write_file
 from egress.sinks.rendition import Rendition
+from egress.sinks.salvage import strays
 from egress.sinks.webvtt import Cue, segment
 
 MOST = 100_000
@@ -78,6 +79,8 @@ class Captions:
         if listing is not None:
             self.listing = listing
             self._msn = listing.sequence + len(listing.segments)
+            stay = presentation.offset + sum(segment.duration for segment in listing.segments)
+            self._due.extend((stay, path) for path in strays(presentation, listing))
         self.end = presentation.offset
 
     def hear(self, mark: Mark) -> None:

@@ -12,7 +12,7 @@ from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
 from egress.sinks.playlist import Tail
 from egress.sinks.presentation import CAPTIONS, IFRAMES, INDEX, Presentation, captions_name, rendition_name, write_file
-from egress.sinks.salvage import Salvaged, listings, salvage
+from egress.sinks.salvage import listings, salvage, strays
 from egress.sinks.variants import index, peak
 
 MARKS, CUES = "marks.jsonl", "captions.jsonl"
@@ -34,19 +34,17 @@ def end(presentation: Presentation, listings: Mapping[str, Listing], marks: Sequ
     return (Artifact("hls", str(presentation.to / INDEX), size, duration, details=details),)
 
 
-def salvaged(presentation: Presentation) -> dict[str, Salvaged]:
-    """What a dead process left of every rendition, by its name."""
-    return {rendition_name(info): salvage(presentation, info) for info in presentation.streams}
-
-
 def recovered(presentation: Presentation, spool: Path) -> Sequence[Artifact]:
     """End what a dead process left, from the files alone; `spool` is the sink's folder there."""
-    found = salvaged(presentation)
-    made = listings(found)
+    made = listings(salvage(presentation))
     if not any(listing.segments for listing in made.values()):
         return ()
     made |= captions_left(presentation, spool, made)
-    return end(presentation, made, MarkLog.load(spool / MARKS).marks)
+    ended = end(presentation, made, MarkLog.load(spool / MARKS).marks)
+    for listing in made.values():
+        for path in strays(presentation, listing):
+            path.unlink(missing_ok=True)
+    return ended
 
 
 def captions_left(presentation: Presentation, spool: Path, made: Mapping[str, Listing]) -> dict[str, Listing]:

@@ -14,7 +14,7 @@ from egress.model.outputs import HlsDoc, SinkDoc
 from egress.model.targets import file_part
 from egress.sinks.base import CAPTION, END, METADATA, Backup, Mark, Sink, SinkContext
 from egress.sinks.captions import Captions, CueLog
-from egress.sinks.ending import CUES, MARKS, captions_left, end, recovered, salvaged
+from egress.sinks.ending import CUES, MARKS, captions_left, end, recovered
 from egress.sinks.listing import TRAILING, Listing
 from egress.sinks.marks import MarkLog, date_ranges
 from egress.sinks.mediafiles import Patience
@@ -23,7 +23,7 @@ from egress.sinks.playlist import DateRange, Report, Tail
 from egress.sinks.premises import clear, in_use
 from egress.sinks.presentation import INDEX, Presentation, captions_name, rendition_name, write_file
 from egress.sinks.rendition import Rendition
-from egress.sinks.salvage import Salvaged, listings
+from egress.sinks.salvage import Salvaged, listings, salvage
 from egress.sinks.variants import index
 
 _STATE = "presentation.json"
@@ -105,16 +105,14 @@ class HlsSink(Sink):
 
     def _going_on(self, presentation: Presentation, earlier: Presentation) -> Presentation:
         """The same as what goes on where an earlier attempt ended; as it is when that had come to nothing."""
-        found = salvaged(earlier)
-        furthest = max(found.values(), key=lambda one: one.following)
-        if not furthest.following:
+        found = salvage(earlier, level=True)
+        following = max(one.following for one in found.values())
+        if not following:
             return presentation
-        for one in found.values():
-            one.reach(furthest.listing, earlier.target * SECOND)
         self._earlier = found
         self._marks = MarkLog.load(self.context.folder / MARKS)
         until = max(one.listing.end for one in found.values())
-        return presentation.following(earlier, furthest.following, until)
+        return presentation.following(earlier, following, until)
 
     def write(self, packet: Packet) -> None:
         """Cut one packet in; raises DestinationError naming the path when the disk refuses."""

@@ -17,7 +17,7 @@ from egress.sinks.listing import TRAILING, Listing, key_segments
 from egress.sinks.mediafiles import PARTS, GrowingFile, MediaFiles, Patience, SeparateFiles
 from egress.sinks.playlist import DateRange, Part, Report, Segment, Tail, opening_text, part_text
 from egress.sinks.presentation import Presentation, iframes_name, rendition_name, write_file
-from egress.sinks.salvage import Salvaged
+from egress.sinks.salvage import Salvaged, strays
 
 
 class Rendition:
@@ -84,6 +84,8 @@ class Rendition:
             self.listing, self.keys = earlier.listing, earlier.keys
             self._msn = self._base = earlier.following
             self.bytes = sum(segment.size for segment in earlier.listing.segments)
+            stay = presentation.offset + sum(segment.duration for segment in earlier.listing.segments)
+            self._due.extend((stay, path) for path in strays(presentation, earlier.listing))
             if presentation.single_file:
                 self._files = GrowingFile(presentation, self.name, size=earlier.whole)
         write_file(presentation.to / presentation.map(self.name, self._msn), init_segment(self.track))

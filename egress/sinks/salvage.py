@@ -16,6 +16,8 @@ from egress.sinks.playlist import Part, Segment
 from egress.sinks.presentation import Presentation, iframes_name, rendition_name, write_file
 
 _SEGMENT = re.compile(r"seg-(\d+)\.m4s")
+_LISTED = re.compile(r"seg-(\d+)\.m4s$", re.M)
+_SEQUENCE = re.compile(r"^#EXT-X-MEDIA-SEQUENCE:(\d+)$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,58 +33,107 @@ class Salvaged:
         """The number of the segment after the last."""
         return self.listing.sequence + len(self.listing.segments)
 
-    def reach(self, lead: Listing, longest: Nanos) -> None:
-        """List gaps as far as another rendition has come; none lasts more than `longest`."""
-        for number in range(self.following, lead.sequence + len(lead.segments)):
-            lasts = lead.segments[number - lead.sequence].end - self.listing.end
-            uri = f"{self.listing.name}/{segment_file(number)}"
-            gap = Segment(uri, self.listing.end, min(max(0, lasts), longest), 0, gap=True)
-            for listing in (self.listing, self.keys):
-                if listing is not None:
-                    listing.add(gap)
+
+def salvage(presentation: Presentation, *, level: bool = False) -> dict[str, Salvaged]:
+    """Read every rendition back, by its name: parts of an unfinished segment are made one, what is missing is listed
+    as a gap, which lies where others have that segment. `level`: each is to reach as far as the one that came furthest.
+
+    What had slid out of the playlists is not listed again, for their numbers never fall (RFC 8216, 6.2.2).
+    """
+    remains = [_Remains(presentation, info) for info in presentation.streams]
+    spans: dict[int, Segment] = {}
+    for one in remains:
+        spans = one.segments | spans
+    first = 0
+    if presentation.window is not None:
+        listed = max(_sequence(presentation.to / f"{one.name}.m3u8") for one in remains)
+        first = max(min(spans, default=0), min(listed, max(spans, default=0)))
+    ends = [max(spans if level else one.segments, default=-1) + 1 for one in remains]
+    return {one.name: one.listed(range(first, end), spans) for one, end in zip(remains, ends, strict=True)}
 
 
-def salvage(presentation: Presentation, info: StreamInfo) -> Salvaged:
-    """Read one rendition back; parts of an unfinished segment are made one, what is missing is listed as a gap."""
-    folder = presentation.to / rendition_name(info)
-    for left in folder.glob("*.tmp"):
-        left.unlink()
-    files: _Files = _Growing(folder) if presentation.single_file else _Separate(folder)
-    numbers = sorted(files.numbers)
-    first = numbers[0] if numbers else 0
-    before = sum(join < first for join in presentation.joins)
-    name = rendition_name(info)
-    listing = Listing(presentation, name, sequence=first, discontinuities=before)
-    keys = Listing(presentation, iframes_name(info), first=first, discontinuities=before)
-    clock = _Clock(presentation, info)
-    for number in range(first, numbers[-1] + 1 if numbers else 0):
-        joins = number in presentation.joins
-        found = files.segment(number)
-        uri = f"{name}/{found.path.name if found else segment_file(number)}"
-        segment = Segment(uri, 0, 0, 0, discontinuity=joins, map=presentation.map(name, number) if joins else None)
-        if found is None:
+def strays(presentation: Presentation, listing: Listing) -> Sequence[Path]:
+    """Files of a rendition that no playlist names: they had slid out, but not been deleted."""
+    named = {segment.uri for segment in listing.segments}
+    named |= {part.uri for segment in listing.segments for part in segment.parts}
+    folder = presentation.to / listing.name
+    return [path for path in folder.glob("seg-*") if f"{listing.name}/{path.name}" not in named]
+
+
+class _Remains:
+    """The segments of one rendition that are there, by their numbers, and the places of their keyframes."""
+
+    def __init__(self, presentation: Presentation, info: StreamInfo) -> None:
+        self.name = rendition_name(info)
+        self.segments: dict[int, Segment] = {}
+        self._presentation = presentation
+        self._info = info
+        self._keys: dict[int, Sequence[tuple[Nanos, int, int]]] = {}
+        folder = presentation.to / self.name
+        for left in folder.glob("*.tmp"):
+            left.unlink()
+        files: _Files = _Growing(folder) if presentation.single_file else _Separate(folder)
+        self._whole = files.whole
+        clock = _Clock(presentation, info)
+        for number in sorted(files.numbers):
+            if (found := files.segment(number)) is not None:
+                start, until = clock.at(found.fragments[0].decode_time), clock.at(found.fragments[-1].end)
+                self.segments[number] = Segment(
+                    f"{self.name}/{found.path.name}",
+                    start,
+                    until - start,
+                    found.size,
+                    tuple(clock.parts(self.name, found)),
+                    offset=found.offset,
+                )
+                self._keys[number] = [
+                    (clock.at(f.decode_time), f.at - (found.offset or 0), f.head + f.first)
+                    for f in found.fragments
+                    if f.key
+                ]
+
+    def listed(self, numbers: range, spans: Mapping[int, Segment]) -> Salvaged:
+        """The listing of these segments; `spans` are those of any rendition."""
+        presentation, first = self._presentation, numbers.start
+        before = sum(join < first for join in presentation.joins)
+        listing = Listing(presentation, self.name, sequence=first, discontinuities=before)
+        name = iframes_name(self._info)
+        path = presentation.to / f"{name}.m3u8"
+        keys = Listing(presentation, name, sequence=_sequence(path, first), discontinuities=before, first=first)
+        for number in numbers:
+            joins = number in presentation.joins
             # Numbers are implied by position: what is missing must be said to be.
-            length = round(presentation.segment * SECOND)
-            segment = replace(segment, start=listing.end, duration=length, gap=True)
+            segment = self.segments.get(number) or self._gap(number, listing.end, spans)
+            if joins:
+                segment = replace(segment, discontinuity=True, map=presentation.map(self.name, number))
             listing.add(segment)
-            keys.add(segment)
-            continue
-        start, until = clock.at(found.fragments[0].decode_time), clock.at(found.fragments[-1].end)
-        segment = replace(
-            segment,
-            start=start,
-            duration=until - start,
-            size=found.size,
-            offset=found.offset,
-            parts=tuple(clock.parts(name, found)),
-        )
-        listing.add(segment)
-        places = [
-            (clock.at(f.decode_time), f.at - (found.offset or 0), f.head + f.first) for f in found.fragments if f.key
-        ]
-        for key in key_segments(segment, places):
-            keys.add(key)
-    return Salvaged(listing, keys if info.kind == "video" else None, files.whole)
+            for key in (segment,) if segment.gap else key_segments(segment, self._keys[number]):
+                keys.add(key)
+        return Salvaged(listing, keys if self._info.kind == "video" else None, self._whole)
+
+    def _gap(self, number: int, end: Nanos, spans: Mapping[int, Segment]) -> Segment:
+        """What stands for a missing segment after the one that ends at `end`: it lasts to the next, or as in others."""
+        presentation, other, following = self._presentation, spans.get(number), self.segments.get(number + 1)
+        start = other.start if other and number in presentation.joins else end
+        until = other.end if other else start + round(presentation.segment * SECOND)
+        if following is not None and number + 1 not in presentation.joins:
+            until = following.start
+        # To whole seconds no segment may round to more than the target.
+        lasts = min(max(0, until - start), presentation.target * SECOND + SECOND // 3)
+        file = GROWING if presentation.single_file else segment_file(number)
+        return Segment(f"{self.name}/{file}", start, lasts, 0, gap=True)
+
+
+def _sequence(path: Path, first: int = 0) -> int:
+    """The number of the first entry of a playlist on disk, of those that are of segment `first` or later; 0 if there is
+    none."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError:
+        return 0
+    sequence = _SEQUENCE.search(text)
+    slid = sum(int(number) < first for number in _LISTED.findall(text))
+    return (int(sequence[1]) if sequence else 0) + slid
 
 
 @dataclass(frozen=True, slots=True)
