@@ -195,6 +195,11 @@ def _iframes(
         only = rendition.playlist.value("EXT-X-I-FRAMES-ONLY") is not None
         found.expect("A6.8", name, only, "does not say so")
         found.expect("A6.11", name, rendition.target == video[0].target, f"{rendition.target}, {video[0].target}")
+        dates = {segment.date: segment.msn for segment in video[0].playlist.segments}
+        counted = _discontinuities(video[0].playlist), _discontinuities(rendition.playlist)
+        for key in (segment for segment in rendition.playlist.segments if segment.date in dates):
+            numbers = counted[0][dates[key.date]], counted[1][key.msn]
+            found.expect("A8.15", f"{name} #{key.msn}", numbers[0] == numbers[1], f"discontinuities so far: {numbers}")
         _ranges(found, fetcher, rendition.playlist, name)
 
 
@@ -217,6 +222,15 @@ def _ranges(found: Findings, fetcher: Fetcher, playlist: Playlist, name: str) ->
             found.expect("A6.10", place, False, f"no fragment begins at {segment.offset}: {error}")
 
 
+def _discontinuities(playlist: Playlist) -> dict[int, int]:
+    """The discontinuity sequence number of each segment."""
+    count, counted = int(playlist.number("EXT-X-DISCONTINUITY-SEQUENCE")), {}
+    for segment in playlist.segments:
+        count += segment.discontinuity
+        counted[segment.msn] = count
+    return counted
+
+
 def _together(found: Findings, renditions: Sequence[Rendition]) -> None:
     for one, two in pairwise(renditions):
         where = f"{one.name}, {two.name}"
@@ -232,6 +246,10 @@ def _together(found: Findings, renditions: Sequence[Rendition]) -> None:
         if len(first.values("EXT-X-DATERANGE")) == len(second.values("EXT-X-DATERANGE")):
             same = sorted(first.values("EXT-X-DATERANGE")) == sorted(second.values("EXT-X-DATERANGE"))
             found.expect("B6.2.4", where, same, "date ranges differ")
+        counted = _discontinuities(first), _discontinuities(second)
+        for msn in sorted(counted[0].keys() & counted[1].keys())[:1]:
+            numbers = counted[0][msn], counted[1][msn]
+            found.expect("A8.15", f"{where} #{msn}", numbers[0] == numbers[1], f"discontinuities so far: {numbers}")
         others = {segment.msn: segment for segment in second.segments}
         for segment in first.segments:
             other = others.get(segment.msn)

@@ -56,6 +56,8 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("files", "A5.5b", swap("captions-en/seg-1.vtt", r"across", "along")),
     ("files", "A8.13", swap("video.m3u8", r"^#EXT-X-DISCONTINUITY\n", "")),
     ("files", "A8.15", swap("captions-en.m3u8", r"^#EXT-X-DISCONTINUITY\n", "")),
+    ("files", "A8.15", swap("audio.m3u8", "DISCONTINUITY-SEQUENCE:0", "DISCONTINUITY-SEQUENCE:1")),
+    ("files", "A8.15", swap("iframes.m3u8", "DISCONTINUITY-SEQUENCE:0", "DISCONTINUITY-SEQUENCE:1")),
     ("files", "B4.4.5.1", swap("video.m3u8", r'X-PAYLOAD="[^"]*"', 'X-PAYLOAD="{}"')),
     ("files", "B4.4.5.1", swap("video.m3u8", r"DURATION=1.000,X", "DURATION=soon,X")),
     ("files", "B4.4.5.1", swap("video.m3u8", r'CLASS="egress.metadata",', "")),
