@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,15 +15,18 @@ from playwright.async_api import Browser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from egress.control.tokens import Tokens
-from egress.model.media import Size
-from egress.model.outputs import CaptionsDoc
+from egress.model.media import SECOND, Size
+from egress.model.outputs import CaptionsDoc, HlsDoc
 from egress.model.pipeline import RungDoc
+from egress.sinks.base import CAPTION, METADATA, Mark
+from egress.sinks.hls import HlsSink
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.playback import Playback
 from egress.web.server import WebServer
 from tests.broadcast import Broadcast
 from tests.browser import chromium, watch
+from tests.flashes import context, programme
 from tests.hls_checker import examine
 
 
@@ -216,6 +221,52 @@ async def test_captions_are_shown_live_with_the_picture_they_belong_to(
             await asyncio.to_thread(broadcast.stop)
         assert (await tab.told())["errors"] == []
         assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
+
+
+def make_resumed(folder: Path) -> None:
+    """Two attempts of one job, each with a caption at its second 1: 4.6 s, then after 9 s 4 s more."""
+    folder.parent.joinpath("spool").mkdir()
+    doc = HlsDoc(kind="hls", to="x", segment="2s", captions=(CaptionsDoc(),), id3=True)
+    told = context(folder.parent / "spool", folder)
+    for number, (since, seconds) in enumerate(((0, 4.6), (9, 4)), 1):
+        sink = HlsSink(doc, replace(told, attempt=number, started=told.started + timedelta(seconds=since)))
+        sink.open(programme(seconds).streams)
+        sink.mark(Mark(SECOND, CAPTION, f"attempt {number}", 2 * SECOND))
+        sink.mark(Mark(SECOND, METADATA, f"payload {number}"))
+        for packet in programme(seconds).packets:
+            sink.write(packet)
+    sink.close()
+
+
+async def test_plays_on_over_the_place_where_a_worker_died(browser: Browser, tmp_path: Path) -> None:
+    await asyncio.to_thread(make_resumed, tmp_path / "hls")
+    app = create_app(origins={"talk": Origin(tmp_path / "hls")}, whip=lambda room: None)
+    async with WebServer(app) as server:
+        tab = await watch(browser, f"{server.url}/live/talk/")
+        await tab.until("ready", lambda told: told.get("time", 0) > 0.1)
+        await tab.page.evaluate("window.player.hls.subtitleTrack = 0, window.player.hls.subtitleDisplay = true")
+        seen: dict[str, float] = {}
+        for _ in range(100):
+            said = await tab.page.evaluate(SAID)
+            seen |= {text: start for start, text in said["cues"]}
+            if (told := await tab.told())["state"] == "ended":
+                break
+            await asyncio.sleep(0.1)
+        # The first attempt ends with its last whole part, 4.5 s after its beginning.
+        assert seen == {"attempt 1": pytest.approx(1, abs=0.05), "attempt 2": pytest.approx(5.5, abs=0.05)}
+        assert told["state"] == "ended" and told["errors"] == [] and not tab.complaints
+        assert told["time"] == pytest.approx(8.5, abs=0.1)
+        tags = await tab.page.evaluate(
+            "[...window.player.video.textTracks].filter((track) => track.kind === 'metadata')"
+            ".flatMap((track) => [...track.cues]).filter((cue) => cue.value?.key === 'TXXX')"
+            ".map((cue) => [cue.startTime, cue.value.data])"
+        )
+        assert tags == [[pytest.approx(1, abs=0.05), "payload 1"], [pytest.approx(5.5, abs=0.05), "payload 2"]]
+        ranges = await tab.page.evaluate(
+            "Object.values(window.player.hls.latestLevelDetails.dateRanges)"
+            ".map((range) => [range.class, decodeURIComponent(range.attr['X-PAYLOAD'])])"
+        )
+        assert ranges == [["egress.metadata", "payload 1"], ["egress.metadata", "payload 2"]]
 
 
 def broken(url: str) -> list[str]:
