@@ -14,6 +14,7 @@ from egress.model.control import COMMANDS, Command
 from egress.model.look import LAYOUTS, OVERLAYS, LayoutDoc, OverlayDoc, Palette
 from egress.model.places import PLACEHOLDERS
 from egress.model.schema import schema, schema_text
+from tests.house import api_reference
 from tests.house.tree import ROOT
 
 COMMAND = "python -m tests.house.generated"
@@ -183,6 +184,7 @@ def _manifest_part(model: type[BaseModel]) -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/api.md": {"calls": api_reference.endpoints, "bodies": api_reference.bodies},
     "docs/control.md": {"commands": commands_table},
     "docs/manifest.md": {"fields": manifest_tables},
     "docs/settings.md": {"settings": settings_table},
