@@ -116,15 +116,18 @@ class Captions:
             return -1, None
         return self._msn - 1, len(self.listing.segments[-1].parts) - 1 if self.listing.segments[-1].parts else None
 
-    def list_anew(self) -> None:
-        """Take from the listing what no longer belongs there, and delete files nobody can want any more."""
+    def list_anew(self, *, ended: bool = False) -> None:
+        """Take from the listing what no longer belongs there, and delete files nobody can want any more; once ended,
+        everything but what was listed last."""
         for part in self.listing.without_old_parts(sum(part.duration for part in self._parts)):
             stay = (TRAILING + 1) * self._presentation.target * SECOND
             self._due.append((self.end + stay, self._presentation.to / part.uri))
         for gone, stay in self.listing.slide():
             self._due.append((self.end + stay, self._presentation.to / gone.uri))
-        while self._due and self._due[0][0] <= self.end:
-            self._due.popleft()[1].unlink(missing_ok=True)
+        for due, path in tuple(self._due):
+            if ended or due <= self.end:
+                self._due.remove((due, path))
+                path.unlink(missing_ok=True)
 
     def _grow(self, start: Nanos, parts: Sequence[Part]) -> None:
         if parts and not self._parts:

@@ -313,7 +313,7 @@ class HlsSink(Sink):
             return ()
         for track in self._captions:
             track.follow(self._lead)
-            track.list_anew()
+            track.list_anew(ended=True)
         for rendition in self._renditions.values():
             rendition.list_anew()
         artifacts = end(self._presentation, self._listings(), self._marks.marks)

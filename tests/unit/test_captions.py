@@ -133,3 +133,15 @@ def test_a_line_cut_short_costs_one_caption(tmp_path: Path) -> None:
     with (tmp_path / "cues").open("a") as file:
         file.write('{"track": "captions-en", "sta')
     assert CueLog(tmp_path / "cues").load() == {"captions-en": [Cue(0, 1, "one")]}
+
+
+def test_captions_that_slid_out_are_deleted_with_their_parts(tmp_path: Path) -> None:
+    hls = Hls(tmp_path, captions=TRACKS[:1], playlist="sliding", window=8 * SECOND)
+    hls.feed(programme(44, fps=Fraction(10), keyframe=20))
+    assert hls.broken() == []
+    assert "seg-2.vtt" not in hls.files("captions-en") and "seg-16.vtt" in hls.files("captions-en")
+    assert sum(name.count(".") == 2 for name in hls.files("captions-en")) <= 4 * 8
+    hls.sink.close()
+    assert hls.broken() == []
+    assert sum(name.count(".") == 2 for name in hls.files("captions-en")) <= 4 * 4
+    assert "#EXT-X-MEDIA-SEQUENCE:16\n" in hls.text("captions-en")
