@@ -136,7 +136,8 @@ class Attempts:
                 break
             yield {"type": "restart", "attempt": self.number + 1, "reason": why, "after": delay}
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._woken.wait()
             for event in self._said():
                 yield event
             if self._stopping is not None:

@@ -38,5 +38,6 @@ class WallClock(Clock):
             await asyncio.sleep(seconds)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await wake.wait()
             await asyncio.sleep(_CALM)

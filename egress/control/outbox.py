@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import ssl
@@ -94,10 +95,9 @@ class Outbox:
                     _log.warning("webhooks wait: %s", error.message)
                     wait = LOOK_EVERY
                 self._awake.clear()
-                try:
-                    await asyncio.wait_for(self._awake.wait(), wait)
-                except TimeoutError:
-                    pass
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._awake.wait()
         finally:
             deaf()
             for task in self._tasks:

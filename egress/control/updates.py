@@ -136,7 +136,8 @@ class Updates:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), LOOK_EVERY if self._store.is_shared else None)
+                    async with asyncio.timeout(LOOK_EVERY if self._store.is_shared else None):
+                        await self._woken.wait()
                 self._woken.clear()
                 try:
                     while await self._look():
