@@ -15,6 +15,7 @@ from egress.model.media import SECOND
 from egress.model.outputs import CaptionsDoc
 from egress.sinks.base import CAPTION, METADATA, Mark
 from egress.sinks.hls import HlsSink
+from egress.sinks.plainlist import PlainList
 from tests.flashes import STARTED, context, feed, offsets, programme
 from tests.unit.test_hls import DOC, Hls
 
@@ -181,3 +182,15 @@ def test_one_file_is_cut_to_what_is_whole_and_goes_on(tmp_path: Path) -> None:
     assert hls.broken() == []
     with av.open(str(hls.folder / "index.m3u8")) as container:
         assert sum(1 for _ in container.decode(container.streams.video[0])) == 270
+
+
+def test_what_a_store_is_given_names_all_media_of_every_attempt(tmp_path: Path) -> None:
+    hls = Hls(tmp_path, captions=(CaptionsDoc(),))
+    hls.feed(programme(5))
+    feed(attempt(hls, 2, 8.0, captions=(CaptionsDoc(),)), programme(5))
+    lists = {name: PlainList.of(f"{name}.m3u8", hls.text(name)) for name in ("index", "video", "captions-en")}
+    assert lists["index"].playlists == {f"{n}.m3u8" for n in ("video", "audio", "captions-en", "iframes")}
+    assert {"video/init.mp4", "video/init-2.mp4", "video/seg-0.m4s", "video/seg-4.m4s"} <= lists["video"].files
+    assert lists["captions-en"].files == {f"captions-en/seg-{n}.vtt" for n in range(5)}
+    for found in lists.values():
+        assert all((hls.folder / name).is_file() for name in found.files | found.playlists)
