@@ -15,7 +15,7 @@ from tests.hls_reading import Playlist, attributes, read_playlist, read_tags
 
 _PARTS = 4
 _PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl")
-_MEDIA_TYPES = ("video/mp4", "audio/mp4", "video/iso.segment", "audio/iso.segment")
+_MEDIA_TYPES = ("video/mp4", "audio/mp4", "video/iso.segment", "audio/iso.segment", "text/vtt")
 
 
 def check_live(url: str) -> Findings:
@@ -130,14 +130,19 @@ class _Follower:
         hint = next((attributes(value) for value in playlist.values("EXT-X-PRELOAD-HINT")), None)
         if playlist.ended or hint is None:
             return
-        uri = urljoin(self.url, hint["URI"])
+        uri, start = urljoin(self.url, hint["URI"]), hint.get("BYTERANGE-START")
         msn, part = playlist.growing.msn, len(playlist.growing.parts)
-        response = self.client.get(uri)
-        ok = response.status_code == 200 and response.content[4:8] in (b"moof", b"styp")
+        response = self.client.get(uri, headers={} if start is None else {"Range": f"bytes={start}-"})
+        media = response.content[4:8] in (b"moof", b"styp", b"emsg") or response.content.startswith(b"WEBVTT\n")
+        ok = response.status_code == (200 if start is None else 206) and media
         self.found.expect("B6.2.6", uri, ok, f"the hinted part answers {response.status_code}")
         listed = read_playlist(self.url, self._get(msn=msn, part=part).text)
-        parts = [p.uri for segment in (*listed.segments, listed.growing) for p in segment.parts]
-        self.found.expect("B6.2.6", uri, uri in parts or listed.ended, "the hinted part is never listed")
+        parts = [p for segment in (*listed.segments, listed.growing) for p in segment.parts if p.uri == uri]
+        if start is not None:
+            parts = [p for p in parts if p.range is not None and p.range[0] == int(start)]
+            whole = all(p.range is not None and p.range[1] == len(response.content) for p in parts)
+            self.found.expect("B6.2.6", uri, whole, f"{len(response.content)} bytes from {start} are not the part")
+        self.found.expect("B6.2.6", uri, bool(parts) or listed.ended, "the hinted part is never listed")
 
     def _delta(self, control: Mapping[str, str]) -> None:
         until = float(control.get("CAN-SKIP-UNTIL", 0))
@@ -148,8 +153,8 @@ class _Follower:
         skipped = int(attributes(delta.value("EXT-X-SKIP") or "").get("SKIPPED-SEGMENTS", 0))
         self.found.expect("B6.2.5s", self.name, skipped > 0, "skips nothing")
         self.found.expect("B6.2.5s", self.name, delta.number("EXT-X-VERSION") >= 9, "EXT-X-SKIP needs version 9")
-        left = {segment.uri: segment.text for segment in delta.segments}
-        same = all(left.get(segment.uri, segment.text) == segment.text for segment in full.segments[skipped:])
+        left = {(segment.uri, segment.offset): segment.text for segment in delta.segments}
+        same = all(left.get((s.uri, s.offset), s.text) == s.text for s in full.segments[skipped:])
         self.found.expect("B6.2.5s", self.name, same, "what is left differs from the full playlist")
         kept = sum(segment.duration for segment in delta.segments)
         self.found.expect("B6.2.5s", self.name, kept >= until - 0.01, f"only {kept:.1f} s are left, {until} s needed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ class Found:
     path: Path
     stat: os.stat_result
     cut: bool = False
-    """Whether there is more of it than `stat` says."""
+    """Whether there is more of it than `stat` says, or may be by the time it is sent."""
 
     def up_to(self, size: int) -> Found:
-        """The same file as if it ended there."""
+        """The same file, which grows, as if it ended there."""
         if size >= self.stat.st_size:
-            return self
+            return replace(self, cut=True)
         # The plain tuple holds whole seconds only; what a copy is made from holds all.
         made: Any = self.stat.__reduce__()
         values, more = made[1]

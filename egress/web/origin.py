@@ -105,7 +105,7 @@ class Origin:
         read = asyncio.to_thread(found.path.read_bytes)
         body = await self._once(f"file {path}", read)
         if len(body) != found.stat.st_size:
-            return files.respond(request, found, path, headers)
+            return files.respond(request, found.up_to(found.stat.st_size), path, headers)
         answer = Ready(200, {**headers, "Content-Type": files.media_type(path)}, body, tag=files.etag(found.stat))
         self._memory.keep(path, answer)
         return answer

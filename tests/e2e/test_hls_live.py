@@ -14,7 +14,7 @@ import pytest
 
 from egress.model.media import SECOND
 from egress.model.outputs import HlsDoc
-from egress.sinks.base import Mark
+from egress.sinks.base import CAPTION, METADATA, Mark
 from egress.sinks.hls import HlsSink
 from egress.web.app import create_app
 from egress.web.origin import Origin
@@ -36,6 +36,8 @@ def broadcast(sink: HlsSink, seconds: float) -> Iterator[None]:
     def run() -> None:
         sink.open(show.streams)
         sink.mark(Mark(SECOND, "join", "Ada"))
+        sink.mark(Mark(SECOND, METADATA, "{}"))
+        sink.mark(Mark(SECOND, CAPTION, "Hello", 8 * SECOND))
         start = time.monotonic() - _PAST
         for packet in show.packets:
             wait = start + float(packet.dts * bases[packet.stream]) - time.monotonic()
@@ -65,7 +67,17 @@ async def test_the_origin_answers_a_low_latency_player_by_the_rules(tmp_path: Pa
     def told(event: dict[str, Any]) -> None:
         loop.call_soon_threadsafe(origin.announce, event)
 
-    doc = HlsDoc(kind="hls", to="x", part="500ms", segment="1s", playlist=playlist, window="9s")
+    doc = HlsDoc(
+        kind="hls",
+        to="x",
+        part="500ms",
+        segment="1s",
+        playlist=playlist,
+        window="9s",
+        single_file=playlist == "event",
+        captions=({"language": "en"},),
+        id3=True,
+    )
     sink = HlsSink(doc, context(tmp_path / "spool", tmp_path / "hls", told))
     found = Findings()
     async with WebServer(create_app(origins={"talk": origin}, whip=lambda room: None)) as server:

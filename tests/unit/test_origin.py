@@ -6,11 +6,14 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.responses import Response
 
+from egress.web import files
 from egress.web.app import create_app
 from egress.web.origin import Origin
 from egress.web.server import WebServer
@@ -447,6 +450,25 @@ async def test_no_more_of_a_growing_file_is_sent_than_is_listed(client: httpx.As
     folder.announce(ended=True)
     assert (await client.get("video.m3u8")).status_code == 200
     assert len((await client.get("video/all.mp4")).content) == 150
+
+
+async def test_a_file_that_grows_while_it_is_sent_ends_where_it_was_listed(
+    client: httpx.AsyncClient, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("video/all.mp4", bytes(100))
+    folder.write("video.m3u8", in_one_file(100))
+    folder.announce()
+    assert (await client.get("video.m3u8")).status_code == 200
+    respond = files.respond
+
+    def grown_meanwhile(*told: Any) -> Response:
+        with (folder.path / "video/all.mp4").open("ab") as file:
+            file.write(b"the next part")
+        return respond(*told)
+
+    monkeypatch.setattr(files, "respond", grown_meanwhile)
+    answer = await client.get("video/all.mp4")
+    assert (answer.status_code, answer.content) == (200, bytes(100))
 
 
 async def test_small_files_are_read_once(client: httpx.AsyncClient, folder: Folder, monkeypatch) -> None:
