@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -14,6 +16,17 @@ from egress.model.secrets import Secret
 
 WITHIN = 60.0
 """Seconds an answer may take: a start asks stores and rooms first."""
+
+SILENCE = 50.0
+"""Seconds after which a stream is given up: one that lives says so every 15."""
+
+AWAY = 120.0
+"""Seconds a service may be away from those who follow a job."""
+
+AGAIN = 1.0
+
+OVER = ("finished", "failed", "aborted")
+"""States a job stays in."""
 
 _ERRORS: Mapping[int, type[RequestError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
 
@@ -64,11 +77,40 @@ class Client:
             if cursor is None:
                 return
 
-    def events(self, path: str, since: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(kind, data) of what happens, as it happens, until the service ends the stream."""
-        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(since)} if since is not None else {})
+    def follow(self, job: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(kind, data) of what happens to a job until it is over: first and last the job itself (`job`), between them
+        `figures`, `event`s, and `away` with its `reason` whenever the service is not there.
+
+        Jobs outlive their service, so it is waited for; raises ServiceError once it has been away for AWAY seconds,
+        RequestError when it refuses.
+        """
+        path, last = f"jobs/{part(job)}", ""
+        heard = time.monotonic()
+        while True:
+            try:
+                for told in self._told(f"{path}/events", last):
+                    heard = time.monotonic()
+                    last = told.id or last
+                    # A stream begins with a word of its own and tells what follows; the end may have come before.
+                    kind, data = (told.kind, told.data) if told.data is not None else ("job", self.call("GET", path))
+                    yield kind, data
+                    if kind == "job" and data["state"] in OVER:
+                        return
+                why: EgressError = ServiceError("it ended the stream")
+            except ServiceError as error:
+                why = error
+            if time.monotonic() - heard > AWAY:
+                raise why
+            yield "away", {"reason": why.message}
+            time.sleep(AGAIN)
+
+    def _told(self, path: str, last: str) -> Iterator[_Told]:
+        """What a stream of events says, after the one with the id `last`, until it ends."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
         try:
-            with self._http.stream("GET", path, headers=headers, timeout=httpx.Timeout(WITHIN, read=None)) as response:
+            with self._http.stream(
+                "GET", path, headers=headers, timeout=httpx.Timeout(WITHIN, read=SILENCE)
+            ) as response:
                 if response.is_error:
                     raise _refusal(response.status_code, response.read().decode(errors="replace"))
                 yield from _events(response.iter_lines())
@@ -85,18 +127,25 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    kind, data = "message", list[str]()
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One message of a stream of server-sent events; `data` is None where it holds nothing but words to the client."""
+
+    id: str
+    kind: str
+    data: dict[str, Any] | None
+
+
+def _events(lines: Iterator[str]) -> Iterator[_Told]:
+    fields: dict[str, list[str]] = {}
     for line in lines:
         name, _, value = line.partition(":")
-        if name == "event":
-            kind = value.strip()
-        elif name == "data":
-            data.append(value.removeprefix(" "))
-        elif not line:
-            if data:
-                yield kind, json.loads("\n".join(data))
-            kind, data = "message", []
+        if name:
+            fields.setdefault(name, []).append(value.removeprefix(" "))
+        elif not line and fields:
+            data = json.loads("\n".join(fields["data"])) if "data" in fields else None
+            yield _Told(fields.get("id", [""])[-1], fields.get("event", ["message"])[-1], data)
+            fields = {}
 
 
 def _refusal(status: int, text: str) -> EgressError:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from egress.client import Client, part
 from egress.commands.common import Output, addresses, settings_of
+from egress.model.errors import RequestError
 from egress.progress import Progress
 
 DONE, FAILED = 0, 1
-
-_OVER = ("finished", "failed", "aborted")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,14 +68,27 @@ def _stop(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _say(client: Client, arguments: argparse.Namespace) -> int:
-    """Any command to a running job, as JSON."""
+    """Any command to a running job: its name, or JSON, or a file with JSON for what others must not read."""
+    text = _given(arguments.command)
     try:
-        command = json.loads(arguments.command)
+        command = json.loads(text)
     except ValueError:
-        command = {"command": arguments.command}
+        command = {"command": text}
     answer = client.call("POST", f"jobs/{part(arguments.id)}/commands", command)
     _tell(arguments, answer, str(answer.get("message", "done")))
     return DONE
+
+
+def _given(text: str) -> str:
+    """What an argument says; `@FILE`, or `@-` for standard input, stands for what is in there."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return (sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not text"
+        what = f"{text}: {why}; name a file that holds one command as JSON"
+        raise RequestError(what, (("command", what),)) from None
 
 
 def _watch(client: Client, arguments: argparse.Namespace) -> int:
@@ -92,24 +105,32 @@ def _logs(client: Client, arguments: argparse.Namespace) -> int:
 def _watched(client: Client, job: str, arguments: argparse.Namespace) -> int:
     """Show what happens until the job is over; its end is the exit status."""
     show = Progress(Output(sys.stderr))
-    state = client.call("GET", f"jobs/{part(job)}")
-    while state["state"] not in _OVER:
-        for kind, data in client.events(f"jobs/{part(job)}/events"):
-            if arguments.json:
-                _tell(arguments, {"kind": kind, **data}, "")
-            elif kind == "figures":
-                show({"type": "alive", **(data.get("figures") or {})})
-            elif kind == "event":
-                show({"type": data["type"], **data["body"]})
-            if kind == "job" and data["state"] in _OVER:
-                break
-        state = client.call("GET", f"jobs/{part(job)}")
+    state: dict[str, Any] = {}
+    away = False
+    for kind, data in client.follow(job):
+        if arguments.json:
+            _tell(arguments, {"kind": kind, **data}, "")
+        elif kind == "figures":
+            show({"type": "alive", **(data.get("figures") or {})})
+        elif kind == "event":
+            show(_seen(data))
+        elif kind == "away" and not away:
+            show({"type": "warning", "message": f"{data['reason']}; the job goes on meanwhile"})
+        away = kind == "away"
+        state = data if kind == "job" else state
     if not arguments.json:
         show({"type": "ended"})
         _tell(arguments, {}, f"{state['state']}: {state['reason']}")
         for one in client.call("GET", f"jobs/{part(job)}/artifacts")["items"]:
             _tell(arguments, {}, f"  {one['kind']}  {one['location']}")
     return DONE if state["state"] == "finished" else FAILED
+
+
+def _seen(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of the service in the words of a worker, as progress is shown of."""
+    if event["type"] == "job.recovering":
+        return {"type": "restart", "reason": event["body"].get("reason") or "without a word"}
+    return {**event["body"], "type": str(event["type"]).partition(".")[0]}
 
 
 def _tell(arguments: argparse.Namespace, document: dict[str, Any], line: str) -> None:

@@ -53,7 +53,8 @@ def _jobs(commands: Any) -> None:
     stop = actions.add_parser("stop", help="end a job")
     for action in (show, watch, say, logs, stop):
         action.add_argument("id", metavar="JOB")
-    say.add_argument("command", metavar="COMMAND", help='like pause, or {"command": "layout", "layout": "speaker"}')
+    about = 'like pause, or {"command": "layout", "layout": "speaker"}; @FILE holds one, with a stream key for instance'
+    say.add_argument("command", metavar="COMMAND|@FILE", help=about)
     stop.add_argument("--reason", default="asked to stop", metavar="TEXT", help="for the manifest")
     for action in (start, stop):
         action.add_argument("--watch", action="store_true", help="then follow it to its end")
