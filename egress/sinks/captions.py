@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class CueLog:
             self.refused += 1
             return False
         self._count += 1
-        with self._path.open("a", encoding="utf-8") as file:
+        # What cannot be noted is shown all the same; recovery alone would miss it.
+        with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"track": track, **asdict(cue)}) + "\n")
         return True
 

@@ -140,7 +140,11 @@ class HlsSink(Sink):
         if mark.kind == CAPTION:
             self._caption(mark)
             return
-        kept = mark.kind != END and self._marks.add(replace(mark, at=mark.at + offset))
+        try:
+            kept = mark.kind != END and self._marks.add(replace(mark, at=mark.at + offset))
+        except OSError:
+            # What the spool cannot note is in the playlists all the same; recovery alone would miss it.
+            kept = True
         if kept and mark.kind == METADATA and self._document.id3:
             pictures = [rendition for rendition in self._renditions.values() if rendition.info.kind == "video"]
             for rendition in pictures or self._renditions.values():

@@ -145,3 +145,17 @@ def test_captions_that_slid_out_are_deleted_with_their_parts(tmp_path: Path) -> 
     assert hls.broken() == []
     assert sum(name.count(".") == 2 for name in hls.files("captions-en")) <= 4 * 4
     assert "#EXT-X-MEDIA-SEQUENCE:16\n" in hls.text("captions-en")
+
+
+def test_a_spool_that_takes_nothing_costs_no_caption_and_no_mark(tmp_path: Path) -> None:
+    hls = Hls(tmp_path, captions=TRACKS[:1])
+    for name in ("marks.jsonl", "captions.jsonl"):
+        (hls.spool / name).mkdir()
+    hls.sink.open(programme(4).streams)
+    hls.sink.mark(Mark(SECOND, "join", "Ada"))
+    hls.sink.mark(said(1, "Hello"))
+    for packet in programme(4).packets:
+        hls.sink.write(packet)
+    hls.sink.close()
+    assert 'X-TEXT="Ada"' in hls.text("video")
+    assert "Hello" in (hls.folder / "captions-en" / "seg-0.vtt").read_text()
