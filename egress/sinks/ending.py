@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from egress.model.job import Artifact
-from egress.sinks.base import Mark
 from egress.sinks.captions import CueLog, restored
 from egress.sinks.listing import Listing
 from egress.sinks.marks import MarkLog, date_ranges
@@ -19,9 +18,9 @@ MARKS, CUES = "marks.jsonl", "captions.jsonl"
 """Files in the sink's folder in the spool."""
 
 
-def end(presentation: Presentation, listings: Mapping[str, Listing], marks: Sequence[Mark]) -> Sequence[Artifact]:
+def end(presentation: Presentation, listings: Mapping[str, Listing], marks: MarkLog) -> Sequence[Artifact]:
     """Write every playlist for the last time, the multivariant one with what was measured; raises DestinationError."""
-    ranges = date_ranges(marks)
+    ranges = date_ranges(marks.marks, marks.forgotten)
     ended = {name: listing for name, listing in listings.items() if listing.segments}
     for name, listing in ended.items():
         write_file(presentation.to / f"{name}.m3u8", listing.text(ranges, Tail(ended=True)).encode())
@@ -40,7 +39,7 @@ def recovered(presentation: Presentation, spool: Path) -> Sequence[Artifact]:
     if not any(listing.segments for listing in made.values()):
         return ()
     made |= captions_left(presentation, spool, made)
-    ended = end(presentation, made, MarkLog.load(spool / MARKS).marks)
+    ended = end(presentation, made, MarkLog.load(spool / MARKS))
     for listing in made.values():
         for path in strays(presentation, listing):
             path.unlink(missing_ok=True)

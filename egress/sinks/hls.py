@@ -66,6 +66,7 @@ class HlsSink(Sink):
         self._listed: set[str] = set()
         self._index = ""
         self._ranges: list[DateRange] = []
+        self._ranged = (0, 0)
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
         """Make the folder ready; raises DestinationError when it is in use or cannot be written."""
@@ -226,8 +227,7 @@ class HlsSink(Sink):
 
     def _publish(self, rendition: Rendition) -> None:
         """Put the newest part on disk into the playlists, then say so."""
-        if len(self._ranges) != len(self._marks.marks):
-            self._ranges = date_ranges(self._marks.marks)
+        self._list_marks()
         try:
             if rendition is self._lead:
                 self._publish_captions(rendition)
@@ -237,6 +237,15 @@ class HlsSink(Sink):
         except DestinationError as error:
             # The playlists on disk are older ones; the next part's may be written.
             self._patience.failed(error, rendition.end)
+
+    def _list_marks(self) -> None:
+        """Render date ranges where marks have come, or have left the window of every playlist."""
+        log = self._marks
+        if self._presentation is not None and self._presentation.window is not None:
+            log.forget(min((one.segments[0].start for one in self._listings().values() if one.segments), default=0))
+        if self._ranged != (log.forgotten, len(log.marks)):
+            self._ranged = (log.forgotten, len(log.marks))
+            self._ranges = date_ranges(log.marks, log.forgotten)
 
     @property
     def _lead(self) -> Rendition:
@@ -320,7 +329,7 @@ class HlsSink(Sink):
             track.list_anew(ended=True)
         for rendition in self._renditions.values():
             rendition.list_anew()
-        artifacts = end(self._presentation, self._listings(), self._marks.marks)
+        artifacts = end(self._presentation, self._listings(), self._marks)
         for rendition in self._renditions.values():
             rendition.sweep(ended=True)
             self._announce(rendition.name, *rendition.last, ended=True)

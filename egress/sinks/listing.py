@@ -101,7 +101,7 @@ class Listing:
         """The playlist now."""
         started = self._presentation.started
         if self.segments:
-            ranges = [date_range for date_range in ranges if date_range.at >= self.segments[0].start]
+            ranges = [lasting for lasting in ranges if lasting.at + lasting.duration >= self.segments[0].start]
         return media_playlist(
             replace(self._presentation.head(self.name, ended=tail.ended), map=self._map),
             (segment_text(s, started, parts=False) for s in self.segments) if tail.ended else self._texts,

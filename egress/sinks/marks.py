@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from egress.disk import write_whole
 from egress.model.media import SECOND, Nanos
 from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
 from egress.sinks.playlist import DateRange
 from egress.sinks.splice import moved, pauses
 
 LIMIT = 2000
-"""Marks one job keeps; further ones are counted and left out, so that no crowd can grow a file without end."""
+"""Marks one job keeps at a time; further ones are counted and left out: no crowd can grow a file without end."""
+
+_FORGOTTEN = "forgotten"
 
 _NO_CHAPTERS = (PAUSE, METADATA, CAPTION)
 _MERGE: Nanos = 10 * SECOND
@@ -41,6 +44,9 @@ class MarkLog:
         self.path = path
         self.marks: list[Mark] = []
         self.refused = 0
+        self.forgotten = 0
+        """How many there were before these."""
+        self._lines = 0
 
     @classmethod
     def load(cls, path: Path) -> MarkLog:
@@ -48,8 +54,13 @@ class MarkLog:
         log = cls(path)
         if path.is_file():
             for line in path.read_text("utf-8").splitlines():
+                log._lines += 1
                 try:
-                    log.marks.append(Mark(**json.loads(line)))
+                    row = json.loads(line)
+                    if _FORGOTTEN in row:
+                        log.forgotten = int(row[_FORGOTTEN])
+                    else:
+                        log.marks.append(Mark(**row))
                 except (ValueError, TypeError):
                     continue
         return log
@@ -60,9 +71,25 @@ class MarkLog:
             self.refused += 1
             return False
         self.marks.append(mark)
+        self._lines += 1
+        if self._lines > 2 * LIMIT:
+            self._compact()
+            return True
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(mark)) + "\n")
+            file.write(_line(mark))
         return True
+
+    def forget(self, before: Nanos) -> None:
+        """Let go of those at the beginning that were over before a session time; the others keep their numbers."""
+        while self.marks and self.marks[0].at + self.marks[0].duration < before:
+            del self.marks[0]
+            self.forgotten += 1
+
+    def _compact(self) -> None:
+        """Write anew what is kept, so that no file grows without end."""
+        lines = [json.dumps({_FORGOTTEN: self.forgotten}) + "\n", *map(_line, self.marks)]
+        write_whole(self.path, "".join(lines).encode())
+        self._lines = len(lines)
 
 
 def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
@@ -92,16 +119,21 @@ def chapters(marks: Sequence[Mark], length: Nanos) -> tuple[Chapter, ...]:
     return tuple(Chapter(start, end, _title(names)) for (start, names), end in zip(groups, ends, strict=True))
 
 
-def date_ranges(marks: Sequence[Mark]) -> list[DateRange]:
+def date_ranges(marks: Sequence[Mark], first: int = 0) -> list[DateRange]:
     """Marks as HLS playlists show them; what was handed over for players' pages is percent-encoded (RFC 3986, as
-    `encodeURIComponent` does), so that a quoted-string holds any text and a page reads it with one call."""
-    return [_date_range(f"{mark.kind}-{number}", mark) for number, mark in enumerate(marks)]
+    `encodeURIComponent` does), so that a quoted-string holds any text and a page reads it with one call. `first` is the
+    number of the first one, for their ids."""
+    return [_date_range(f"{mark.kind}-{number}", mark) for number, mark in enumerate(marks, first)]
 
 
 def label(mark: Mark) -> str:
     """A mark in one line of printable text."""
     text = " ".join("".join(c if c.isprintable() else " " for c in mark.text).split())[:120]
     return text or mark.kind
+
+
+def _line(mark: Mark) -> str:
+    return json.dumps(asdict(mark)) + "\n"
 
 
 def _date_range(id: str, mark: Mark) -> DateRange:

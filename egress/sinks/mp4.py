@@ -16,7 +16,7 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
-from egress.sinks.base import END, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.base import CAPTION, END, METADATA, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.joining import EMPTY, Piece, join
 from egress.sinks.marks import MarkLog, chapters
@@ -107,6 +107,9 @@ class Mp4Sink(Sink):
         if mark.kind in (PAUSE, RESUME):
             for splice in self._splices.values():
                 splice.mark(mark)
+        if mark.kind in (METADATA, CAPTION):
+            # For who watches live; there are many, and the log is for what makes chapters.
+            return
         if mark.kind != END:
             self._marks.add(mark)
             return

@@ -68,6 +68,28 @@ def test_a_crowd_cannot_grow_the_log_without_end(tmp_path: Path) -> None:
     assert (len(log.marks), log.refused, log.path.exists()) == (LIMIT, 1, False)
 
 
+def test_what_is_forgotten_makes_room_and_leaves_the_others_their_numbers(tmp_path: Path) -> None:
+    log = MarkLog(tmp_path / "marks.jsonl")
+    for number in range(3 * LIMIT):
+        log.forget((number - 5) * SECOND)
+        assert log.add(Mark(number * SECOND, "metadata", "{}"))
+    assert (log.forgotten, len(log.marks), log.refused) == (3 * LIMIT - 6, 6, 0)
+    assert len(log.path.read_text().splitlines()) <= 2 * LIMIT, "nor does the file grow without end"
+    loaded = MarkLog.load(log.path)
+    loaded.forget((3 * LIMIT - 6) * SECOND)
+    assert (loaded.forgotten, loaded.marks) == (log.forgotten, log.marks)
+    assert date_ranges(log.marks, log.forgotten)[0].id == f"metadata-{3 * LIMIT - 6}"
+
+
+def test_what_still_holds_is_not_forgotten(tmp_path: Path) -> None:
+    log = MarkLog(tmp_path / "marks.jsonl")
+    log.marks = [Mark(0, "metadata", "{}", 20 * SECOND), Mark(SECOND, "join", "Ada")]
+    log.forget(10 * SECOND)
+    assert (log.forgotten, len(log.marks)) == (0, 2)
+    log.forget(30 * SECOND)
+    assert (log.forgotten, log.marks) == (2, [])
+
+
 def test_text_of_any_kind_becomes_one_printable_line() -> None:
     (made,) = date_ranges([Mark(0, "join", "Ada\r\n#EXT-X-ENDLIST\x00 \u202e" + "x" * 500)])
     assert made.text.startswith("Ada #EXT-X-ENDLIST x")

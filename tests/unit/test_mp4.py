@@ -18,7 +18,8 @@ import pytest
 from egress.model.errors import DestinationError
 from egress.model.media import SECOND, Codec
 from egress.model.outputs import Mp4Doc
-from egress.sinks.base import Mark
+from egress.sinks.base import CAPTION, METADATA, Mark
+from egress.sinks.marks import LIMIT
 from egress.sinks.mp4 import Mp4Sink
 from tests.flashes import context, feed, offsets, programme
 
@@ -95,6 +96,17 @@ def test_title_room_start_and_chapters_stand_in_the_file(tmp_path: Path) -> None
     assert tags["encoder"].startswith("Egress ")
     assert chapters == [(0, "Ada joined"), (12, "Ada left")]
     assert artifact.details["chapters"] == [{"at": 0.0, "title": "Ada joined"}, {"at": 12.0, "title": "Ada left"}]
+
+
+def test_what_is_said_to_viewers_takes_no_room_of_chapters(tmp_path: Path) -> None:
+    sink = _sink(tmp_path)
+    sink.open(programme(4).streams)
+    for number in range(LIMIT):
+        sink.mark(Mark(number, CAPTION, "Hello", SECOND))
+        sink.mark(Mark(number, METADATA, "{}"))
+    sink.mark(Mark(SECOND, "join", "Ada"))
+    assert sink.status()["marks"] == 1
+    sink.close()
 
 
 def test_a_recording_of_sound_alone_starts_at_zero(tmp_path: Path) -> None:

@@ -50,6 +50,30 @@ def test_timed_metadata_arrive_whole_by_both_ways(tmp_path: Path, single: bool) 
     assert events == [(2.6, 10, PAYLOAD), (2.5, 0, "late")]
 
 
+def test_a_channel_that_goes_on_for_ever_may_go_on_saying_things(tmp_path: Path) -> None:
+    hls = Hls(tmp_path, playlist="sliding", window=4 * SECOND)
+    show = programme(24)
+    hls.sink.open(show.streams)
+    hls.sink.mark(Mark(2 * SECOND, METADATA, "long", 6 * SECOND))
+    for packet in show.packets:
+        if packet.stream == "video":
+            hls.sink.mark(Mark(packet.pts * SECOND // 30, METADATA, str(packet.pts)))
+        hls.sink.write(packet)
+        if packet.stream == "video" and packet.pts == 560:
+            assert 'X-PAYLOAD="long"' in hls.text("audio"), "it holds"
+    assert hls.broken() == []
+    told = [attributes(line) for line in hls.text("video").splitlines() if "DATERANGE" in line]
+    assert "long" not in {one["X-PAYLOAD"] for one in told}
+    # The first one has number 0, and so picture 0 has number 1.
+    assert all(one["ID"] == f"metadata-{int(one['X-PAYLOAD']) + 1}" for one in told)
+    assert 12 * 30 <= len(told) <= 17 * 30
+    before = hls.text("video")
+    HlsSink.recover(hls.spool, str(hls.folder))
+    ended = [attributes(line)["ID"] for line in hls.text("video").splitlines() if "DATERANGE" in line]
+    assert ended[: len(told)] == [one["ID"] for one in told], before
+    assert hls.broken() == []
+
+
 def test_without_id3_media_carry_none(tmp_path: Path) -> None:
     hls = Hls(tmp_path)
     show = programme(2)
