@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 import time
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,9 +15,6 @@ import av
 import psutil
 
 from egress.model.media import SECOND
-from tests.flashes import served
-from tests.hls_checker import check
-from tests.hls_live_rules import check_live
 from tests.recording import UNHURRIED, Recording, recording
 from tests.world import World
 
@@ -36,16 +31,6 @@ def length(path: Path) -> float:
                 ends[packet.stream.type] = float((packet.pts + (packet.duration or 0)) * packet.time_base)
     assert abs(ends["video"] - ends["audio"]) < FRAGMENT
     return ends["video"]
-
-
-def frames(path: Path) -> tuple[int, float]:
-    """How many pictures a player gets out of a stream, and how many seconds of sound."""
-    pictures, samples = 0, 0
-    with av.open(str(path)) as container:
-        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
-            pictures += isinstance(frame, av.VideoFrame)
-            samples += 0 if isinstance(frame, av.VideoFrame) else frame.samples
-    return pictures, samples / 48_000
 
 
 def boxes(path: Path) -> list[str]:
@@ -145,44 +130,6 @@ async def test_a_job_goes_on_by_itself_when_its_worker_is_killed_and_makes_one_f
         assert (manifest["state"], "2 attempts" in manifest["reason"]) == ("finished", True)
         answers = [event["command"] for event in job.events if event["type"] == "control"]
         assert answers == ["title", "stop"], "what the second worker is told again nobody has to hear of"
-
-
-async def test_viewers_stay_at_the_same_address_when_the_worker_is_killed(tmp_path):
-    async with recording(tmp_path, "--control") as job:
-        url = f"{job.url}/live/stage/index.m3u8"
-        async with World.everyone(1, 20).perform(job.whip) as cast:
-            await cast.until(2)
-            assert (await job.say(command="metadata", payload="before"))["ok"]
-            await cast.until(7)
-            job.worker.kill()
-            ready = await job.until(lambda event: event["type"] == "ready" and event["attempt"] == 2)
-        begun = {row["rendition"]: row["msn"] for row in job.events if row["type"] == "hls"}
-        second = World.everyone(1, 12).unsure(-30, 0)
-        async with second.perform(job.whip) as cast:
-            await cast.until(2)
-            assert (await job.say(command="metadata", payload="after"))["ok"]
-            await cast.until(4)
-            live = await asyncio.to_thread(check_live, url)
-            live.violations += await asyncio.to_thread(check, url)
-            assert "B6.2.5b" in live.tried and live.broken == [], "the origin answers for the second worker as well"
-            assert await job.stop() == 0
-        (playlist,) = job.out.rglob("video.m3u8")
-        text = playlist.read_text()
-        lists = {name: playlist.with_name(f"{name}.m3u8").read_text() for name in ("audio", "iframes")}
-        for one in (text, *lists.values()):
-            assert one.count("#EXT-X-DISCONTINUITY\n") == 1 and one.rstrip().endswith("#EXT-X-ENDLIST")
-            assert [found in one for found in ('X-PAYLOAD="before"', 'X-PAYLOAD="after"')] == [True, True]
-        joined = text.partition("#EXT-X-DISCONTINUITY\n")[2]
-        assert f"video/seg-{begun['video'] + 1}.m4s\n" in joined, "numbers go on"
-        first, again = (datetime.fromisoformat(one.partition("DATE-TIME:")[2][:24]) for one in (text, joined))
-        apart = (ready["origin"] - job.origin) / SECOND
-        assert abs((again - first).total_seconds() - apart) < 0.3, "dates are those of the clock on the wall"
-        with served(playlist.parent) as address:
-            assert [str(found) for found in check(f"{address}/index.m3u8") if not found.should] == []
-        pictures, sound = frames(playlist.with_name("index.m3u8"))
-        listed = sum(map(float, re.findall("#EXTINF:([0-9.]+)", text)))
-        assert abs(pictures / 30 - listed) < 0.1 and abs(sound - listed) < 0.1, "all of it plays, over the gap"
-        assert [row["kind"] for row in job.ending["artifacts"]].count("hls") == 1
 
 
 async def test_every_attempt_that_is_killed_leaves_its_media_and_recovery_joins_them(tmp_path):

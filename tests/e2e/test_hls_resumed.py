@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
 from pathlib import Path
 
+import av
+
+from egress.model.media import SECOND
 from tests.flashes import served
 from tests.hls_checker import examine
-from tests.recording import recording
+from tests.hls_live_rules import check_live
+from tests.recording import Recording, recording
 from tests.world import World
 
 PIPELINE = """
@@ -24,20 +29,40 @@ async def broken(url: str) -> list[str]:
     return [str(violation) for violation in (await asyncio.to_thread(examine, url)).broken]
 
 
+async def say(job: Recording, text: str) -> None:
+    """Have viewers told something in both ways."""
+    assert (await job.say(command="caption", text=text, duration="2s"))["ok"]
+    assert (await job.say(command="metadata", payload=text))["ok"]
+
+
+def lasts(index: Path) -> tuple[float, float]:
+    """Seconds of pictures and of sound that ffmpeg gets out of a stream."""
+    pictures, samples = 0, 0
+    with av.open(str(index)) as container:
+        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
+            if isinstance(frame, av.AudioFrame):
+                samples += frame.samples
+            else:
+                pictures += 1
+    return pictures / 30, samples / 48_000
+
+
 async def test_a_stream_goes_on_in_the_same_playlists_when_its_worker_is_killed(tmp_path: Path) -> None:
     world = World.everyone(1, 30)
     async with recording(tmp_path, "--control", pipeline=PIPELINE) as job:
         folder, url = tmp_path / "out" / "live", f"{job.url}/live/stage/index.m3u8"
         async with world.perform(job.whip) as cast:
-            await cast.until(5)
-            assert (await job.say(command="caption", text="before", duration="2s"))["ok"]
-            await cast.until(9)
+            await cast.until(3)
+            await say(job, "before")
+            await cast.until(7)
             job.worker.kill()
-            await job.until(lambda event: event["type"] == "ready" and event["attempt"] == 2)
-        async with World.everyone(1, 10).unsure(-30, 0).perform(job.whip) as cast:
-            await cast.until(4)
-            assert (await job.say(command="caption", text="after", duration="2s"))["ok"]
-            await cast.until(8)
+            ready = await job.until(lambda event: event["type"] == "ready" and event["attempt"] == 2)
+        reached = {event["rendition"]: event["msn"] for event in job.events if event["type"] == "hls"}
+        async with World.everyone(1, 30).unsure(-30, 0).perform(job.whip) as cast:
+            await cast.until(2)
+            await say(job, "after")
+            live = await asyncio.to_thread(check_live, url)
+            assert live.broken == [] and "B6.2.5b" in live.tried, "the origin waits for the second worker as well"
             assert await broken(url) == []
             assert await job.stop() == 0
         playlists = {path.stem: path.read_text() for path in folder.glob("*.m3u8")}
@@ -46,6 +71,17 @@ async def test_a_stream_goes_on_in_the_same_playlists_when_its_worker_is_killed(
         joined = {name: playlists[name].count("#EXT-X-DISCONTINUITY\n") for name in media}
         assert set(joined.values()) == {1}, joined
         assert all(playlists[name].endswith("#EXT-X-ENDLIST\n") for name in media)
+        assert {name: re.findall('X-PAYLOAD="(.*)"', playlists[name]) for name in media} == {
+            name: ["before", "after"] for name in media
+        }
+        parts = playlists["video"].split("#EXT-X-DISCONTINUITY\n")
+        assert f"\nvideo/seg-{reached['video'] + 1}.m4s\n" in parts[1], "numbers go on"
+        dates = [datetime.fromisoformat(part.partition("DATE-TIME:")[2][:24]) for part in parts]
+        apart = (ready["origin"] - job.origin) / SECOND
+        assert abs((dates[1] - dates[0]).total_seconds() - apart) < 0.3, "dates are those of the clock on the wall"
+        pictures, sound = await asyncio.to_thread(lasts, folder / "index.m3u8")
+        listed = sum(map(float, re.findall("#EXTINF:([0-9.]+)", playlists["video"])))
+        assert abs(pictures - listed) < 0.1 and abs(sound - listed) < 0.1, "all of it plays, over the gap"
         words = "".join(path.read_text() for path in sorted((folder / "captions-en").glob("seg-?.vtt")))
         assert re.search(r"before.*after", words, re.S)
         assert [row["kind"] for row in job.ending["artifacts"]] == ["hls"]
