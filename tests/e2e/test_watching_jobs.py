@@ -8,23 +8,34 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import psutil
 
+from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
 from tests.rtmp_server import free_port
 
 PATIENCE = 60.0
+YAML = {"content-type": "application/yaml"}
+SDP = {"content-type": "application/sdp"}
+
+PIPELINE = """\
+name: small
+video: {size: 320x180, fps: 15, preset: ultrafast, bitrate: 300k, keyframe: 1s}
+sinks:
+  - {kind: mp4, to: "recordings/{room}.mp4"}
+"""
 
 
-async def run(environ: dict[str, str], *words: str, module: str = "egress.cli") -> Process:
+async def run(environ: dict[str, str], *words: str) -> Process:
     """A command of ours."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *words), env=environ, stdout=PIPE, stderr=PIPE
-    )
+    command = (sys.executable, "-m", "egress.cli", *words)
+    return await asyncio.create_subprocess_exec(*command, env=environ, stdout=PIPE, stderr=PIPE)
 
 
 async def answered(environ: dict[str, str], *words: str) -> dict[str, Any]:
@@ -45,11 +56,13 @@ async def serving(environ: dict[str, str], listen: str, to: Path) -> Process:
 
 async def until(environ: dict[str, str], job: str, participants: int, elapsed: float) -> None:
     """Wait until a job has so many participants, and so many seconds."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            figures = (await answered(environ, "jobs", "show", job))["figures"] or {}
-            if figures.get("participants") == participants and figures["elapsed"] >= elapsed:
-                return
+    end = time.monotonic() + PATIENCE
+    while True:
+        shown = await answered(environ, "jobs", "show", job)
+        figures = shown["figures"] or {}
+        if figures.get("participants") == participants and figures["elapsed"] >= elapsed:
+            return
+        assert time.monotonic() < end, shown
 
 
 async def test_whoever_watches_a_job_sees_it_to_its_end_though_the_service_is_killed(tmp_path: Path) -> None:
@@ -58,16 +71,22 @@ async def test_whoever_watches_a_job_sees_it_to_its_end_though_the_service_is_ki
     environ |= {"EGRESS_SPOOL": str(tmp_path / "spool"), "EGRESS_SERVER": f"http://{listen}", "EGRESS_CAPACITY": "16"}
     service = await serving(environ, listen, tmp_path / "out")
     running = [service]
+    ada = Publisher([ClipTrack("audio", audio_clip()), ClipTrack("video", video_clip(size=(320, 180), rate=200_000))])
     try:
-        job = (await answered(environ, "jobs", "start", "local:stage", "--pipeline", "record-grid"))["id"]
+        async with httpx.AsyncClient(base_url=f"http://{listen}", timeout=PATIENCE, trust_env=False) as http:
+            kept = await http.put("/api/v1/pipelines/small", content=PIPELINE, headers=YAML)
+        assert kept.status_code == 201, kept.text
+        job = (await answered(environ, "jobs", "start", "local:stage", "--pipeline", "small"))["id"]
         watch = await run(environ, "jobs", "watch", job)
         running.append(watch)
-        whip = ("--whip", f"http://{listen}/whip/stage", "--participants", "1", "--seconds", "60")
         async with asyncio.timeout(PATIENCE):
             while not (await answered(environ, "jobs", "show", job))["whip"]:
                 pass
-        people = await run(environ, *whip, module="egress.demo.participants")
-        running.append(people)
+        offer = await ada.offer()
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+            answer = await http.post(f"http://{listen}/whip/stage?name=Ada", content=offer, headers=SDP)
+        assert answer.status_code == 201, answer.text
+        await ada.accept(answer.text)
         await until(environ, job, 1, 2)
         service.kill()
         await service.wait()
@@ -76,11 +95,10 @@ async def test_whoever_watches_a_job_sees_it_to_its_end_though_the_service_is_ki
         stopped = await run(environ, "jobs", "stop", job, "--reason", "enough", "--watch")
         seen = await asyncio.wait_for(stopped.communicate(), PATIENCE)
         out, told = (text.decode() for text in await asyncio.wait_for(watch.communicate(), PATIENCE))
-        people.terminate()
-        await people.communicate()
         service.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(service.wait(), PATIENCE) == 0
     finally:
+        await ada.close()
         for process in running:
             if process.returncode is None:
                 process.kill()
