@@ -38,8 +38,8 @@ class Previews:
             raise RequestError("this pipeline has no picture", (("name", "has no picture"),))
         size = pipeline.video.size
         height = max(90, round(width * size.height / size.width / 2) * 2)
-        # Where it writes is no part of the picture, and holds secrets.
-        look = pipeline.model_dump(mode="json", exclude={"sinks"}, exclude_unset=True)
+        # Where it writes is no part of the picture, and holds secrets; nor are the sizes it is offered in.
+        look = pipeline.model_dump(mode="json", exclude={"sinks": True, "video": {"ladder"}}, exclude_unset=True)
         look |= {"name": pipeline.name, "sinks": [{"kind": "mp4", "to": "preview.mp4"}]}
         flags = [f"--participants={participants}", f"--size={width // 2 * 2}x{height}"]
         flags += [f"--layout={layout}"] if layout else []

@@ -44,7 +44,7 @@ function Card({ job }) {
   const bad = (job.destinations || []).filter((d) => ["failed", "retrying"].includes(d.state)).length;
   return html`<article class="card">
     <a class="thumb" href="#/jobs/${encodeURIComponent(job.id)}" aria-label="Open ${job.room_name || job.room}">
-      <${Picture} path="jobs/${job.id}/thumbnail" alt="" every=${10000} />
+      <${Picture} path="jobs/${job.id}/thumbnail" alt="" every=${5000} />
       <span class="badge"><${State} state=${job.state} /></span>
       <span class="badge right">${span(figures.elapsed)}</span>
     </a>

@@ -34,7 +34,7 @@ export function Player({ source, live = false, chapters = [] }) {
         video.current.src = source;
         return;
       }
-      player = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveMaxLatencyDuration: 12, liveSyncDuration: undefined });
+      player = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1 });
       player.on(Hls.Events.ERROR, (_, data) => {
         if (!data.fatal) return;
         player.destroy();
