@@ -103,11 +103,22 @@ async def _beginning(found: Found) -> AsyncIterator[bytes]:
 
 def respond(request: Request, found: Found, relative: str, headers: Mapping[str, str]) -> Response:
     """The file: whole, in byte ranges, headers only, or 304 when the client has it."""
+    if found.cut:
+        return _growing(request, found, relative, headers)
     headers = {**headers, "ETag": etag(found.stat)}
     if fresh(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    if found.cut and "range" not in request.headers:
+    return _File(found.path, headers=headers, media_type=media_type(relative), stat_result=found.stat)
+
+
+def _growing(request: Request, found: Found, relative: str, headers: Mapping[str, str]) -> Response:
+    """The same of a file that grows, without a validator: browsers that kept one ask by If-Range, which no longer holds
+    a part later, and would be sent the whole file in the place of a segment (RFC 9110, 13.1.5)."""
+    headers = {**headers, "Cache-Control": "no-store"}
+    if "range" not in request.headers or "if-range" in request.headers:
         length = {"Content-Length": str(found.stat.st_size)}
         body = () if request.method == "HEAD" else _beginning(found)
         return StreamingResponse(body, headers={**headers, **length}, media_type=media_type(relative))
-    return _File(found.path, headers=headers, media_type=media_type(relative), stat_result=found.stat)
+    response = _File(found.path, headers=headers, media_type=media_type(relative), stat_result=found.stat)
+    del response.headers["ETag"], response.headers["Last-Modified"]
+    return response

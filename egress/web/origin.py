@@ -141,8 +141,8 @@ class Origin:
         found = files.find(self.folder, path)
         if found is None:
             raise _Refused(404, f"no such file: {path!r}")
-        if listed is not None and listed >= 0:
-            found = found.up_to(listed)
+        if listed is not None:
+            found = found.up_to(listed if listed >= 0 else found.stat.st_size)
         return files.respond(request, found, path, {**CORS, "Cache-Control": "no-cache"})
 
     async def _playlist(self, request: Request, path: str) -> ASGIApp:

@@ -444,7 +444,10 @@ async def test_no_more_of_a_growing_file_is_sent_than_is_listed(client: httpx.As
     assert (await client.get("video.m3u8")).status_code == 200
     answer = await client.get("video/all.mp4", headers={"Range": "bytes=50-"})
     assert (answer.headers["content-range"], len(answer.content)) == ("bytes 50-99/100", 50)
+    assert {"etag", "last-modified"}.isdisjoint(answer.headers) and answer.headers["cache-control"] == "no-store"
     assert (await client.get("video/all.mp4", headers={"Range": "bytes=120-130"})).status_code == 416
+    known = {"Range": "bytes=0-9", "If-Range": '"kept from before"'}
+    assert len((await client.get("video/all.mp4", headers=known)).content) == 100
     assert len((await client.get("video/all.mp4")).content) == 100
     folder.write("video.m3u8", live(ended=True))
     folder.announce(ended=True)
