@@ -83,6 +83,8 @@ class Captions:
             self._msn = listing.sequence + len(listing.segments)
             stay = presentation.offset + sum(segment.duration for segment in listing.segments)
             self._due.extend((stay, path) for path in strays(presentation, listing))
+            # What was said just before the death may still be shown.
+            self._cues = [cue for cue in self._log.load().get(self.name, ()) if cue.end > presentation.offset]
         self.end = presentation.offset
 
     def hear(self, mark: Mark) -> None:
@@ -165,13 +167,14 @@ def captions_file(msn: int, part: int | None = None) -> str:
 
 
 def restored(presentation: Presentation, language: str, cues: Sequence[Cue], lead: Listing) -> Listing:
-    """The captions beside the picture a dead process left: segments that are missing are made of what was kept."""
+    """The captions beside the picture a dead process left: segments that are missing are made of what was kept, and the
+    last one, which may have reached further than the picture that is whole."""
     name = captions_name(language)
     listing = Listing(presentation, name, sequence=lead.sequence, discontinuities=lead.discontinuities)
     (presentation.to / name).mkdir(parents=True, exist_ok=True)
     for number, whole in enumerate(lead.segments, lead.sequence):
         path = presentation.to / name / captions_file(number)
-        if not path.is_file():
+        if whole is lead.segments[-1] or not path.is_file():
             write_file(path, segment(cues, whole.start, whole.end, presentation.shift))
         kept = [path.with_name(captions_file(number, part)) for part in range(len(whole.parts))]
         parts = [

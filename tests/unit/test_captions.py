@@ -77,6 +77,17 @@ def test_a_caption_that_comes_too_late_begins_with_the_next_part(tmp_path: Path)
     assert "00:00:03.000 --> 00:00:04.500\nLate" in (hls.folder / "captions-en" / "seg-1.vtt").read_text()
 
 
+def test_captions_reach_no_further_than_the_picture_that_is_whole(tmp_path: Path) -> None:
+    hls = captioned(tmp_path, 8.2, said(6.2, "Heard", 0.2), said(7.7, "Lost", 0.2))
+    for path in (hls.folder / "video").glob("seg-3*"):
+        if path.name != "seg-3.0.m4s":
+            path.unlink()
+    HlsSink.recover(hls.spool, str(hls.folder))
+    text = (hls.folder / "captions-en" / "seg-3.vtt").read_text()
+    assert ("Heard" in text, "Lost" in text) == (True, False)
+    assert {broken.split()[0] for broken in hls.broken()} <= {"A8.2"}
+
+
 def test_b_frames_move_captions_along_with_the_picture(tmp_path: Path) -> None:
     hls = captioned(tmp_path, 5.0, said(1, "Hello"), b_frames=2)
     hls.sink.close()

@@ -194,3 +194,15 @@ def test_what_a_store_is_given_names_all_media_of_every_attempt(tmp_path: Path) 
     assert lists["captions-en"].files == {f"captions-en/seg-{n}.vtt" for n in range(5)}
     for found in lists.values():
         assert all((hls.folder / name).is_file() for name in found.files | found.playlists)
+
+
+def test_a_caption_lasts_over_the_death_of_its_worker(tmp_path: Path) -> None:
+    hls = Hls(tmp_path, captions=(CaptionsDoc(),))
+    hls.sink.open(programme(4).streams)
+    hls.sink.mark(Mark(3 * SECOND, CAPTION, "Long", 4 * SECOND))
+    for packet in programme(4).packets:
+        hls.sink.write(packet)
+    feed(attempt(hls, 2, 5.0, captions=(CaptionsDoc(),)), programme(4))
+    texts = [(hls.folder / "captions-en" / f"seg-{number}.vtt").read_text() for number in (1, 2, 3)]
+    assert ["00:00:03.000 --> 00:00:07.000\nLong" in text for text in texts] == [True, True, False]
+    assert hls.broken() == []
