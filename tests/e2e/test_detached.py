@@ -22,14 +22,14 @@ from egress.model.order import JobOrder
 from egress.ordering import make_order
 from tests.world import World
 
+pytestmark = pytest.mark.beside
+
 Event = dict[str, Any]
 
 PARENT = """
 import asyncio, json, sys
 from egress.control.attempts import Attempts
 from egress.model.order import JobOrder
-
-pytestmark = pytest.mark.beside
 
 async def main():
     order, since = JobOrder.model_validate_json(sys.stdin.readline()), sys.argv[1]
