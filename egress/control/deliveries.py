@@ -138,6 +138,12 @@ def put_off_others(connection: Connection, webhook: str, until: Micros) -> int:
     return connection.execute(update(deliveries).where(waiting).values(next_at=until)).rowcount
 
 
+def release(connection: Connection, owner: str, *, now: Micros) -> int:
+    """Let go of all that `owner` claimed, as a sender does that begins again after it died; gives how many."""
+    mine = and_(_D.lease_owner == owner, _D.state == "waiting", _D.lease_until > now)
+    return connection.execute(update(deliveries).where(mine).values(lease_until=0, lease_owner=None)).rowcount
+
+
 def replay(connection: Connection, id_: str, *, now: Micros | None = None) -> Delivery:
     """Send one again under its event id, whatever became of it; raises NotFound."""
     fresh = {**_FRESH, "next_at": micros() if now is None else now, "lease_owner": None}

@@ -10,8 +10,10 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx
+import jwt
 from sqlalchemy import Connection
 
 from egress.control import deliveries, hooks
@@ -19,8 +21,8 @@ from egress.control.deliveries import Delivery
 from egress.control.hooks import Address, Webhook
 from egress.control.store import Store
 from egress.control.telling import message, signed
-from egress.control.values import Micros, micros
-from egress.model.errors import EgressError, NotFound
+from egress.control.values import Micros, micros, since_epoch
+from egress.model.errors import EgressError, Fault, NotFound
 from egress.model.internet import Judge, public
 from egress.pinned import PORTS, Pinned, PinnedError, Resolve, pinned_request
 
@@ -86,6 +88,8 @@ class Outbox:
 
     async def run(self) -> None:
         """Send what is due, for ever; when it is cancelled, what is on its way is sent again by whoever comes next."""
+        # What we claimed and never settled was on its way when we died.
+        await self._store.write(deliveries.release, self._owner, now=self._now())
         deaf = self._store.listen(self._awake.set)
         try:
             while True:
@@ -113,7 +117,7 @@ class Outbox:
                 deliveries.claim, self._owner, now=self._now(), lease=LEASE, most=room
             ):
                 if self._busy[delivery.webhook] >= EACH:
-                    await self._put_off(delivery, self._now() + SECOND)
+                    await self._store.write(self._put_off, delivery)
                     continue
                 self._begin(delivery)
             due = await self._store.read(deliveries.next_due)
@@ -143,6 +147,10 @@ class Outbox:
         try:
             webhook, address = await self._store.read(self._receiver, delivery.webhook)
         except NotFound:
+            return
+        except Fault as error:
+            # What is sealed with another key, or the database: a day of tries says it in the log of deliveries.
+            await self._store.write(self._failed, delivery, Answer(None, error.message))
             return
         body = message(delivery, webhook.mode)
         if body is None or not webhook.enabled:
@@ -180,12 +188,15 @@ class Outbox:
         deliveries.again(connection, delivery.id, self._owner, next_at=at, error=answer.error, status=answer.status)
         deliveries.put_off_others(connection, delivery.webhook, min(at, self._now() + RETRIES[1]))
 
-    async def _put_off(self, delivery: Delivery, until: Micros) -> None:
-        await self._store.write(deliveries.put_off, delivery.id, self._owner, until)
+    def _put_off(self, connection: Connection, delivery: Delivery) -> None:
+        """Leave all that waits for a busy webhook for a second: a long queue must not be gone through each time."""
+        until = self._now() + SECOND
+        deliveries.put_off(connection, delivery.id, self._owner, until)
+        deliveries.put_off_others(connection, delivery.webhook, until)
 
     async def _post(self, delivery: Delivery, webhook: Webhook, address: Address, body: bytes) -> Answer:
-        headers = signed(delivery, address, webhook.mode, body, self._now() // SECOND)
         try:
+            headers = signed(delivery, address, webhook.mode, body, self._now() // SECOND)
             url = httpx.URL(address.url.reveal())
             if url.scheme not in PORTS or not url.host:
                 return Answer(None, "its address is none of http or https")
@@ -195,8 +206,8 @@ class Outbox:
             return Answer(None, error.message)
         except TimeoutError:
             return Answer(None, f"no answer within {WITHIN:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            # httpx's words may hold the address, and an address may hold a secret.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, jwt.PyJWTError) as error:
+            # Their words may hold the address, and an address may hold a secret.
             return Answer(None, f"it could not be reached: {type(error).__name__}")
 
     async def _ask(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> Answer:
@@ -217,17 +228,26 @@ class Outbox:
                         raise
                     continue
                 try:
-                    return _judged(response)
+                    return _judged(response, self._now())
                 finally:
                     await response.aclose()
         raise PinnedError(f"{url.host} has no address")
 
 
-def _judged(response: httpx.Response) -> Answer:
+def _judged(response: httpx.Response, now: Micros) -> Answer:
     status = response.status_code
     if 200 <= status < 300:
         return Answer(status)
-    said = response.headers.get("retry-after", "")
-    after = int(said) * SECOND if said.isdecimal() and len(said) < 8 else 0
     where = " and sends elsewhere, which is not followed" if 300 <= status < 400 else ""
-    return Answer(status, f"it answers {status}{where}", after)
+    return Answer(status, f"it answers {status}{where}", _after(response.headers.get("retry-after", ""), now))
+
+
+def _after(said: str, now: Micros) -> Micros:
+    """How long Retry-After asks to wait: seconds or a date (RFC 9110, 10.2.3); 0 for what is neither."""
+    if said.isdecimal() and said.isascii():
+        return int(said[:8]) * SECOND
+    try:
+        at = parsedate_to_datetime(said)
+    except ValueError:
+        return 0
+    return max(0, since_epoch(at) - now) if at.tzinfo is not None else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 from egress.control.deliveries import Delivery
@@ -14,12 +15,16 @@ from egress.control.values import rfc3339
 LARGEST = 20_000
 """Bytes a body may have (Standard Webhooks, "Payload size")."""
 
+_ALWAYS = ("job", "id", "room", "room_name", "template", "pipeline", "state", "reason", "blame", "kind", "location")
+"""What of an event is kept when all of it would be too large."""
+
 _LIVEKIT_EVENTS = {
     "starting": "egress_started",
     "finished": "egress_ended",
     "failed": "egress_ended",
     "aborted": "egress_ended",
 }
+_LIVEKIT_FILES = 20
 _LIVEKIT_STATES = {
     "starting": "EGRESS_STARTING",
     "running": "EGRESS_ACTIVE",
@@ -38,10 +43,19 @@ def message(delivery: Delivery, mode: Mode) -> bytes | None:
         return _livekit(delivery, said)
     whole = {"type": delivery.type, "timestamp": rfc3339(delivery.created), "data": said}
     body = _bytes(whole)
-    if len(body) > LARGEST and isinstance(said.get("artifacts"), list):
-        kept = {**said, "artifacts": [], "artifacts_left_out": len(said["artifacts"])}
-        body = _bytes({**whole, "data": kept})
-    return body
+    if len(body) <= LARGEST:
+        return body
+    rows = said.get("artifacts")
+    if isinstance(rows, list) and rows:
+        bare = len(_bytes({**whole, "data": {**said, "artifacts": [], "artifacts_left_out": len(rows)}}))
+        sizes = accumulate((len(_bytes(row)) + 1 for row in rows), initial=bare)
+        fitting = sum(size <= LARGEST for size in sizes) - 1
+        if fitting >= 0:
+            kept = {**said, "artifacts": rows[:fitting], "artifacts_left_out": len(rows) - fitting}
+            return _bytes({**whole, "data": kept})
+    # Whoever wants the rest asks the API for the job.
+    short = {name: said[name] for name in _ALWAYS if len(_bytes({name: said.get(name)})) < 1000 and name in said}
+    return _bytes({**whole, "data": {**short, "left_out": sorted(set(said) - set(short))[:50]}})
 
 
 def signed(delivery: Delivery, address: Address, mode: Mode, body: bytes, at: int) -> dict[str, str]:
@@ -57,6 +71,7 @@ def _livekit(delivery: Delivery, said: Mapping[str, Any]) -> bytes | None:
     if not delivery.type.startswith("job.") or state not in _LIVEKIT_STATES:
         return None
     rows = said.get("artifacts")
+    rows = rows if isinstance(rows, list) else []
     info = {
         "egress_id": said.get("job"),
         "room_name": said.get("room_name"),
@@ -70,13 +85,15 @@ def _livekit(delivery: Delivery, said: Mapping[str, Any]) -> bytes | None:
                 "size": str(row.get("size", 0)),
                 "duration": str(round(float(row.get("duration", 0)) * 1e9)),
             }
-            for row in (rows if isinstance(rows, list) else ())[:20]
+            for row in rows[:_LIVEKIT_FILES]
         ],
     }
     event = _LIVEKIT_EVENTS.get(state, "egress_updated")
     created = str(delivery.created // 1_000_000)
-    return _bytes({"event": event, "id": delivery.event_id, "createdAt": created, "egressInfo": info})
+    whole = {"event": event, "id": delivery.event_id, "createdAt": created, "egressInfo": info}
+    body = _bytes(whole)
+    return body if len(body) <= LARGEST else _bytes({**whole, "egressInfo": {**info, "file_results": []}})
 
 
-def _bytes(document: Mapping[str, Any]) -> bytes:
+def _bytes(document: Any) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

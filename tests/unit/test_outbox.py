@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,6 +19,7 @@ from egress.control import deliveries, events, hooks
 from egress.control.outbox import RETRIES, SECOND, Outbox
 from egress.control.signing import new_secret, verify_livekit, verify_standard
 from egress.control.store import Store
+from egress.control.tables import webhooks
 from egress.model.internet import anywhere, public
 from egress.model.secrets import Secret
 from egress.serving import HttpServer
@@ -235,13 +237,85 @@ async def test_livekits_receivers_hear_their_own_words(store: Store, receiver: R
     assert {one.type: one.state for one in office.log()}["artifact.ready"] == "dropped"
 
 
-async def test_long_lists_of_artifacts_are_left_out(store: Store, receiver: Receiver) -> None:
+@pytest.mark.parametrize("mode", ["standard", "livekit"])
+async def test_a_body_stays_small_and_says_what_it_leaves_out(store: Store, receiver: Receiver, mode: str) -> None:
+    office = Office(store)
+    office.webhook(receiver.url, mode=mode, name="APIkey", secret="c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0")
+    office.happen("job.finished", state="finished", artifacts=[{"location": "é" * 600, "size": 1}] * 100)
+    office.happen("job.finished", state="finished", reason="enough", metadata={"a": "é" * 15_000})
+    await office.send()
+    assert len(receiver.got) == 2 and all(len(body) <= 20_000 for _, body in receiver.got)
+    if mode == "standard":
+        told = [json.loads(body)["data"] for _, body in receiver.got]
+        many, large = sorted(told, key=lambda data: "left_out" in data)
+        assert 10 < len(many["artifacts"]) < 20 and len(many["artifacts"]) + many["artifacts_left_out"] == 100
+        assert large == {"job": "j", "state": "finished", "reason": "enough", "left_out": ["metadata"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("600", 600), ("Fri, 15 Jan 2027 08:10:00 GMT", 600), ("soon", 0), ("-5", 0), ("99999999999", 24 * 3600), ("", 0)],
+)
+async def test_seconds_and_dates_are_read_where_a_receiver_asks_to_wait(
+    store: Store, receiver: Receiver, said: str, seconds: int
+) -> None:
     office = Office(store)
     office.webhook(receiver.url)
-    office.happen("job.finished", artifacts=[{"location": "x" * 300}] * 100)
+    office.happen()
+    receiver.status, receiver.headers = 503, {"Retry-After": said}
     await office.send()
-    body = receiver.got[0][1]
-    assert len(body) < 20_000 and json.loads(body)["data"]["artifacts_left_out"] == 100
+    waits = (office.log()[0].next_at - office.clock.at) / SECOND
+    assert waits == seconds if seconds else 4 < waits < 6
+
+
+async def test_a_long_queue_of_a_slow_receiver_is_not_gone_through_for_others(store: Store, receiver: Receiver) -> None:
+    office = Office(store)
+    office.webhook(f"{receiver.url}/slow", events=("slow.*",))
+    for _ in range(300):
+        office.happen("slow.thing")
+    office.clock.at += SECOND
+    office.webhook(f"{receiver.url}/quick", events=("job.*",))
+    office.happen()
+    await office.outbox.turn()
+    await office.outbox.turn()
+    async with asyncio.timeout(5):
+        while not any(one.state == "delivered" for one in office.log()):
+            await asyncio.sleep(0.01)
+    receiver.hold.set()
+    await office.outbox.settled()
+
+
+async def test_what_can_be_signed_by_nobody_is_given_up_in_the_end(store: Store, receiver: Receiver) -> None:
+    office = Office(store)
+    hook, _ = office.webhook(receiver.url)
+    office.webhook(receiver.url, secret="no base64 at all")
+    with store.writing() as connection:
+        connection.execute(update(webhooks).where(webhooks.c.id == hook).values(sealed="s1.other.key"))
+    office.happen()
+    for wait in (0, *RETRIES):
+        await office.send(wait * 2)
+    told = office.log()
+    assert not receiver.got and [one.state for one in told] == ["failed", "failed"]
+    assert any("key" in one.error for one in told)
+
+
+async def test_what_was_on_its_way_when_a_sender_died_is_sent_when_it_comes_back(
+    store: Store, receiver: Receiver
+) -> None:
+    office = Office(store)
+    office.webhook(receiver.url)
+    event = office.happen()
+    with store.writing() as connection:
+        assert deliveries.claim(connection, "me", now=office.clock.at, lease=120 * SECOND)
+    running = asyncio.create_task(office.outbox.run())
+    try:
+        async with asyncio.timeout(3):
+            while not receiver.got:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert receiver.got[0][0]["webhook-id"] == event
 
 
 async def test_two_servers_send_each_once(store: Store, second: Store, receiver: Receiver) -> None:
