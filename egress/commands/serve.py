@@ -28,7 +28,7 @@ IMPATIENCE = 0.5
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     settings = settings_of(arguments, database=arguments.database, listen=arguments.listen)
-    logs.configure(settings.log_level, "json" if arguments.json else "auto")
+    logs.configure(settings.log_level, "json" if arguments.json else settings.log_format)
     with asyncio.Runner() as runner:
         return runner.run(_Serving(arguments, settings).run())
 

@@ -16,6 +16,9 @@ from egress.model.errors import Conflict, NotFound
 from egress.model.pipeline import Pipeline
 from egress.model.problems import did_you_mean, one_of
 
+RESERVED = ("check", "schema")
+"""Words that stand in the API where names of pipelines do."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptPipeline:
@@ -50,6 +53,9 @@ def put(
     doc = checking.read(text, name)
     if doc.name != name:
         what = f"the document says {doc.name!r}; say {name!r} in both places"
+        raise Conflict(f"name: {what}", (("name", what),))
+    if name in RESERVED:
+        what = f"{name!r} is an address of the API; choose another name"
         raise Conflict(f"name: {what}", (("name", what),))
     if name in shipped.names():
         what = f"{name!r} is a pipeline of Egress itself; choose another name"

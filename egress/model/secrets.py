@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import weakref
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -14,6 +15,9 @@ _TAIL_FROM = 12
 SHORTEST_SIGNING = 32
 """Bytes of a secret that signs tokens (RFC 7518 3.2: as many as the hash)."""
 
+SHORTEST_HIDDEN = 6
+"""Characters of a secret that is looked for in texts; shorter ones stand in every second word."""
+
 _KEY_SCHEMES = ("rtmp", "rtmps", "srt")
 """Schemes whose last path component is the stream key."""
 _ALIAS_SCHEMES = ("youtube", "twitch", "facebook", "mux")
@@ -23,10 +27,11 @@ _ALIAS_SCHEMES = ("youtube", "twitch", "facebook", "mux")
 class Secret:
     """A string that never prints itself: repr, str and format show only that there is one; `reveal` gives it."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        _ALIVE[id(self)] = self
 
     def reveal(self) -> str:
         """The secret itself."""
@@ -54,6 +59,18 @@ class Secret:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a Secret is not pickled; send what reveal() gives over a channel meant for it")
+
+
+_ALIVE: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
+
+
+def living() -> set[str]:
+    """What all secrets hold that this process has in use, and parts of those that are lists; for filters of logs."""
+    secrets = (reference() for reference in _ALIVE.valuerefs())
+    values = {secret.reveal() for secret in secrets if secret is not None}
+    parts = {part.strip() for value in values for part in value.split(",")}
+    named = {part.partition(":")[2] for part in parts if "://" not in part}
+    return {value for value in values | parts | named if len(value) >= SHORTEST_HIDDEN}
 
 
 def signing(value: Any) -> Secret:

@@ -15,6 +15,7 @@ from egress.model.setting_values import (
     files_value,
     hook_value,
     livekit_value,
+    log_format_value,
     rate_value,
     secret_value,
     setting,
@@ -119,6 +120,14 @@ class ServiceSettings(StorageSettings):
             "webhooks then chooses what this machine sends there.",
             yes_or_no_value,
             default="`false`",
+        ),
+    )
+    log_format: str = field(
+        default="auto",
+        metadata=setting(
+            "How `egress serve` writes its log: `json`, a document a line; `plain`, for people; `auto`, plain on a "
+            "terminal.",
+            log_format_value,
         ),
     )
     api_rate: int = field(

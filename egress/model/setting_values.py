@@ -16,6 +16,7 @@ from egress.model.units import duration
 _SIGNING = "whsec_"
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("auto", "json", "plain")
 
 
 def folder_value(value: Any) -> Path:
@@ -149,6 +150,13 @@ def log_level_value(value: Any) -> str:
     if level not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
     return str(level)
+
+
+def log_format_value(value: Any) -> str:
+    """One of LOG_FORMATS."""
+    if value not in LOG_FORMATS:
+        raise ValueError(f"must be one of {', '.join(LOG_FORMATS)}")
+    return str(value)
 
 
 def setting(about: str, parse: Callable[[Any], Any], *, default: str = "", secret: bool = False) -> Any:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -114,7 +115,7 @@ def of_error(error: EgressError) -> Json:
 
 def of_fault(error: BaseException) -> Json:
     """The answer to a failure of ours: an id to find it in the log by, and nothing of what is inside."""
-    number = secrets.token_hex(6)
+    number = structlog.contextvars.get_contextvars().get("request") or secrets.token_hex(6)
     _log.error("fault %s", number, exc_info=error)
     message = f"Egress failed at this; its log says why under {number}"
     return refusal(500, "fault", message, blame=Blame.US)

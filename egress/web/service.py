@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
@@ -64,7 +66,8 @@ _API = ("/api/", "/openapi.json")
 
 
 class _Guard:
-    """Says on every answer that its type is meant, and makes an answer of any failure of ours."""
+    """Gives every request an id, which its lines in the log have too, says on every answer that its type is meant, and
+    makes an answer of any failure of ours."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -73,6 +76,10 @@ class _Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        with structlog.contextvars.bound_contextvars(request=secrets.token_hex(6)):
+            await self._guarded(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
         async def marked(message: Message) -> None:

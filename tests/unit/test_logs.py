@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from egress.logs import configure, hidden
+from egress.model.secrets import Secret
 
 
 @pytest.fixture
@@ -47,6 +48,26 @@ def test_an_exception_is_one_line(out: io.StringIO) -> None:
         logging.getLogger("x").exception("failed")
     (line,) = lines(out)
     assert "ValueError" in line["exception"] and "kanarie-77" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+def test_no_secret_in_use_is_in_a_line_wherever_it_stands(out: io.StringIO, form: str) -> None:
+    configure("INFO", form, out)
+    keys = Secret("key:kanarie-77,other:kanarie-88")
+    alone = Secret("kanarie-99")
+    log = logging.getLogger("x")
+    log.warning("opened %s with %s", "kanarie-77", "kanarie-88")
+    log.warning("nested", extra={"said": {"pin": ["kanarie-99", Exception("kanarie-77")]}})
+    try:
+        raise ValueError("a pin like kanarie-99")
+    except ValueError:
+        log.exception("failed")
+    with structlog.contextvars.bound_contextvars(room="kanarie-99"):
+        log.warning("bound")
+    assert "kanarie" not in out.getvalue() and out.getvalue().count("nested") == 1 and "ValueError" in out.getvalue()
+    del keys, alone
+    log.warning("kanarie-99 is a word like others once nobody has it")
+    assert "kanarie-99" in out.getvalue()
 
 
 def test_a_terminal_gets_plain_lines(out: io.StringIO) -> None:

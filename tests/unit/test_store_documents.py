@@ -47,6 +47,7 @@ def test_a_pipeline_is_kept_as_written_and_loaded_beside_the_shipped_ones(store:
     [
         ("other", TEXT, "the document says 'ours'"),
         ("record-grid", TEXT.replace("ours", "record-grid"), "of Egress itself"),
+        ("schema", TEXT.replace("ours", "schema"), "an address of the API"),
         ("ours", "name: ours\nsinks: []\n", "sinks"),
         ("ours", "- no\n", "mapping"),
     ],

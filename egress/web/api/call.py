@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from egress.control import job_views, jobs
 from egress.control.jobs import KeptJob
+from egress.control.pipelines_kept import RESERVED
 from egress.control.service import Service
 from egress.model.errors import Forbidden, RequestError
 from egress.model.request import Caller
@@ -23,6 +24,9 @@ PREFIX = "/api/v1"
 
 Id = Annotated[str, Path(max_length=100, description="As the list says it.")]
 Name = Annotated[str, Path(max_length=100, description="As the list says it.")]
+PipelineName = Annotated[
+    str, Path(max_length=100, description="As the list says it.", json_schema_extra={"not": {"enum": [*RESERVED]}})
+]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page may have.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="Where to go on: `next` of the page before.")]
 Version = Annotated[

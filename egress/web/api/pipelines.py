@@ -21,7 +21,7 @@ from egress.model.providers import cautions
 from egress.model.schema import schema_text
 from egress.web.answers import Json
 from egress.web.api import views
-from egress.web.api.call import Call, Cursor, Limit, Name, Version, call, everywhere, raw
+from egress.web.api.call import Call, Cursor, Limit, PipelineName, Version, call, everywhere, raw
 from egress.web.api.redaction import is_redacted, redacted
 from egress.web.api.routes import Routes
 
@@ -66,7 +66,7 @@ async def check_pipeline(request: Request) -> Response:
 @routes.on("GET /pipelines/{name}", "read", views.PipelineView, refuses=(404,))
 async def get_pipeline(
     request: Request,
-    name: Name,
+    name: PipelineName,
     secrets: Annotated[bool, Query(description="With stream keys; needs the scope admin.")] = False,
 ) -> Response:
     """One pipeline, stream keys and the like left out."""
@@ -86,7 +86,7 @@ async def get_pipeline(
 
 @routes.on("PUT /pipelines/{name}", "admin", views.PipelineItem, also={201: views.PipelineItem}, takes=_TEXTS,
            example=_EXAMPLE, refuses=(404, 409))  # fmt: skip
-async def put_pipeline(request: Request, name: Name, version: Version = None) -> Response:
+async def put_pipeline(request: Request, name: PipelineName, version: Version = None) -> Response:
     """Keep a pipeline under its name, in place of the one that has it."""
     asked = call(request)
     everywhere(asked)
@@ -100,7 +100,7 @@ async def put_pipeline(request: Request, name: Name, version: Version = None) ->
 
 
 @routes.on("DELETE /pipelines/{name}", "admin", status=204, refuses=(404, 409))
-async def delete_pipeline(request: Request, name: Name) -> Response:
+async def delete_pipeline(request: Request, name: PipelineName) -> Response:
     """Forget a pipeline of one's own; jobs that were made of it go on."""
     asked = call(request)
     everywhere(asked)
@@ -113,7 +113,7 @@ async def delete_pipeline(request: Request, name: Name) -> Response:
 @routes.on("GET /pipelines/{name}/preview", "read", "image/png", refuses=(404,))
 async def preview_pipeline(
     request: Request,
-    name: Name,
+    name: PipelineName,
     participants: Annotated[int, Query(ge=0, le=25, description="Made-up people in it.")] = 4,
     layout: Annotated[str | None, Query(max_length=32, pattern="^[a-z0-9-]+$")] = None,
     theme: Annotated[str | None, Query(pattern="^(dark|light)$", description="dark or light.")] = None,
