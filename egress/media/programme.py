@@ -8,15 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from egress.media.compositor import Compositor
-from egress.media.encoder import AudioEncoder
 from egress.media.floor import Floor
-from egress.media.ladder import Ladder
-from egress.media.loudness import Loudness, LoudnessMeter
-from egress.media.mixer import Mixer
-from egress.media.samples import Samples
-from egress.media.scene import Cast, Scene
-from egress.media.speech import Speech
+from egress.media.loudness import Loudness
+from egress.media.production import Production
+from egress.media.scene import Scene
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError, Fault
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
@@ -27,9 +22,6 @@ log = logging.getLogger(__name__)
 PATIENCE: Nanos = SECOND // 4
 """How late a tick may be and still draw its picture: drawing is much faster than real time, so a short stall of the
 machine is caught up with, not shown."""
-
-AUDIO_ONLY_TICK = 50
-"""Ticks per second of a programme without a picture: one Opus packet's worth of sound at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +69,8 @@ class Programme:
         """
         self._clock = clock
         self._delay = pipeline.delay
-        self._rate = pipeline.audio.rate
         self._on_error = on_error
-        self._compositor: Compositor | None = None
-        self._video: Ladder | None = None
-        self._fps = pipeline.video.fps if pipeline.video else None
-        if pipeline.video is not None:
-            self._compositor = Compositor(pipeline.video.size, clock.wall)
-            self._video = Ladder(pipeline.video, on_packet, on_error=on_error)
-        self._mixer = Mixer(pipeline.audio.channels)
-        self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
-        self._meter = LoudnessMeter(pipeline.audio.rate, pipeline.audio.channels)
-        self._lead = self._mixer.latency
-        self._cast = Cast(on_warning)
-        self._speech = Speech()
-        self._on_floor = on_floor
+        self._made = Production(pipeline, clock.wall, on_packet, on_error, on_warning, on_floor)
         self._on_pause = on_pause
         self._fading = False
         self._unmute: int | None = None
@@ -99,7 +78,6 @@ class Programme:
         self._lock = threading.Lock()
         self._end: Nanos | None = None
         self._wake = threading.Event()
-        self._ticks = 0
         self._late = 0
         self._error: str | None = None
         self._thread = threading.Thread(target=self._run, name="programme", daemon=True)
@@ -107,31 +85,31 @@ class Programme:
     @property
     def infos(self) -> tuple[StreamInfo, ...]:
         """The streams of the programme, known before the first tick."""
-        video = self._video.infos if self._video else ()
-        return (*video, self._audio.info)
+        return self._made.infos
 
     @property
     def stats(self) -> ProgrammeStats:
         """Counters; read from any thread."""
+        made = self._made
         return ProgrammeStats(
-            ticks=self._ticks,
+            ticks=made.ticks,
             late=self._late,
-            repeated=self._video.main.repeated if self._video else 0,
-            refused=self._video.main.refused if self._video else 0,
-            limited=self._mixer.limited,
-            broken=self._mixer.broken,
-            left_out=self._cast.left_out,
+            repeated=made.video.main.repeated if made.video else 0,
+            refused=made.video.main.refused if made.video else 0,
+            limited=made.mixer.limited,
+            broken=made.mixer.broken,
+            left_out=made.cast.left_out,
             error=self._error,
         )
 
     @property
     def loudness(self) -> Loudness:
         """Of the sound so far; read from any thread."""
-        return self._meter.value
+        return self._made.loudness
 
     def encoders(self) -> Mapping[str, Mapping[str, int]]:
         """Counters of every encoder, by stream; called from any thread."""
-        return {**(self._video.stats() if self._video else {}), self._audio.id: self._audio.stats()}
+        return self._made.encoders()
 
     def start(self) -> None:
         """Begin ticking at session time 0."""
@@ -140,7 +118,7 @@ class Programme:
     @property
     def position(self) -> Nanos:
         """The session time of the earliest tick that is still to be made; read from any thread."""
-        return self._time(self._ticks)
+        return self._made.time(self._made.ticks)
 
     def show(self, scene: Scene, at: Nanos) -> None:
         """From session time `at` on the programme is made of `scene`, whatever it was to be made of then or later."""
@@ -160,22 +138,8 @@ class Programme:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join()
-        if self._video:
-            self._video.close(self._ticks)
-        self._sounds(self._mixer.flush())
-        self._audio.close()
-        self._meter.close()
-        return self._time(self._ticks)
-
-    def _time(self, tick: int) -> Nanos:
-        if self._fps is None:
-            return tick * SECOND // AUDIO_ONLY_TICK
-        return tick * SECOND * self._fps.denominator // self._fps.numerator
-
-    def _sample(self, tick: int) -> int:
-        if self._fps is None:
-            return tick * self._rate // AUDIO_ONLY_TICK
-        return tick * self._rate * self._fps.denominator // self._fps.numerator
+        self._made.finish()
+        return self.position
 
     def _run(self) -> None:
         try:
@@ -192,8 +156,7 @@ class Programme:
         self._on_error(error)
 
     def _tick(self) -> bool:
-        at = self._time(self._ticks)
-        period = self._time(self._ticks + 1) - at
+        at = self.position
         while (wait := at + self._delay - self._clock.now()) > 0:
             if self._wake.wait(wait / SECOND):
                 if self._end is not None and at >= self._end:
@@ -205,71 +168,43 @@ class Programme:
         self._apply(at)
         late = -wait > PATIENCE
         self._late += late
-        speakers = self._speakers(at)
-        if self._compositor is not None and self._video is not None and not late:
-            if self._cast.scene.style.card is not None:
-                self._cast.idle(at, period // 2)
-            self._compositor.speaking(speakers)
-            canvas = self._compositor.draw(lambda track: self._cast.picture(track, at, period // 2), at)
-            # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
-            self._video.offer(self._ticks, canvas, patience=max(0, -wait) / SECOND)
-        self._sound(at)
-        self._ticks += 1
+        # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
+        self._made.make(drawn=not late, patience=max(0, -wait))
         return True
 
     def _apply(self, at: Nanos) -> None:
-        if self._unmute == self._ticks:
-            self._cast.silence(False)
+        cast = self._made.cast
+        if self._unmute == self._made.ticks:
+            cast.silence(False)
             self._unmute = None
         due = None
         with self._lock:
             while self._scenes and self._scenes[0][0] <= at:
                 due = self._scenes.popleft()[1]
-            if due is not None and due.paused and self._ticks and not self._cast.scene.paused and not self._fading:
+            if due is not None and due.paused and self._made.ticks and not cast.scene.paused and not self._fading:
                 # Sound is let fade first, so that a recording without the pause is spliced in silence.
                 self._fading = True
                 self._scenes.appendleft((at + 1, due))
                 due = None
         if self._fading and due is None:
-            self._cast.silence(True)
+            cast.silence(True)
         if due is None:
             return
-        before = self._cast.scene
-        self._cast.change(due)
-        self._pause(before.paused, due.paused, at)
-        if self._compositor is not None and (due.tiles != before.tiles or due.style is not before.style):
-            self._compositor.arrange(due.tiles, due.style)
+        before = cast.scene.paused
+        self._made.change(due)
+        self._pause(before, due.paused, at)
 
     def _pause(self, before: bool, after: bool, at: Nanos) -> None:
         if self._fading or (after and not before):
             self._fading = False
-            self._cast.silence(after)
+            self._made.cast.silence(after)
         if before == after:
             return
         if after:
             self._unmute = None
         else:
-            self._unmute = self._ticks + 1
-        if self._video is not None:
-            self._video.key(self._ticks)
+            self._unmute = self._made.ticks + 1
+        if self._made.video is not None:
+            self._made.video.key(self._made.ticks)
         if self._on_pause is not None:
             self._on_pause(after, at)
-
-    def _speakers(self, at: Nanos) -> frozenset[str]:
-        changed = self._speech.hear(at, self._cast.speakers(), self._cast.scene.peers)
-        if changed and self._on_floor is not None:
-            self._on_floor(self._speech.floor)
-        return self._speech.marked(at)
-
-    def _sound(self, at: Nanos) -> None:
-        count = self._sample(self._ticks + 1) - self._sample(self._ticks)
-        mixed = self._mixer.mix(self._cast.blocks(at, count), count)
-        # The limiter looks ahead, so its output lags its input: what it says before the first real sample is dropped.
-        drop = min(self._lead, mixed.shape[1])
-        self._lead -= drop
-        if drop < mixed.shape[1]:
-            self._sounds(mixed[:, drop:])
-
-    def _sounds(self, mixed: Samples) -> None:
-        self._audio.offer(mixed)
-        self._meter.offer(mixed)

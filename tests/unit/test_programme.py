@@ -153,7 +153,7 @@ class Show:
 
     def tick(self, late: Nanos = PATIENCE) -> Nanos:
         """Make the next tick so late; returns its session time."""
-        at = self.programme._time(self.stats.ticks)
+        at = self.programme.position
         self.clock.set(at + self.pipeline.delay + late)
         assert self.programme._tick()
         return at
@@ -258,8 +258,8 @@ def test_speakers_are_marked_and_stay_so_through_a_pause(
 def test_sound_that_leaves_is_faded_before_it_is_let_go(make: Callable[..., Show]) -> None:
     show, leaving, staying = make(), Sounds(), Sounds(0.0)
     mixed: list[Samples] = []
-    mix = show.programme._mixer.mix
-    show.programme._mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
+    mix = show.programme._made.mixer.mix
+    show.programme._made.mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
     show.programme.show(Scene(sounds={"a": leaving, "b": staying}), 0)
     show.programme.show(Scene(sounds={"b": staying}), 66 * MILLISECOND)
     for _ in range(5):
@@ -316,8 +316,8 @@ def test_a_failure_of_the_tick_itself_is_told_and_ends_it(make: Callable[..., Sh
     def fail(peers: object) -> None:
         raise ZeroDivisionError("no canvas")
 
-    assert show.programme._compositor is not None
-    show.programme._compositor.speaking = fail  # type: ignore[method-assign]
+    assert show.programme._made.compositor is not None
+    show.programme._made.compositor.speaking = fail  # type: ignore[method-assign]
     show.clock.set(show.pipeline.delay)
     show.programme.start()
     show.finish(SECOND)
@@ -363,8 +363,8 @@ def test_a_scene_for_the_past_is_on_at_the_next_tick(make: Callable[..., Show]) 
 def test_a_pause_is_silent_at_both_ends_and_begins_and_ends_with_keyframes(make: Callable[..., Show]) -> None:
     show, sound, pictures = make("10"), Sounds(), Pictures()
     mixed: list[Samples] = []
-    mix = show.programme._mixer.mix
-    show.programme._mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
+    mix = show.programme._made.mixer.mix
+    show.programme._made.mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
     on = Scene((tile(),), {"v": pictures}, {"a": sound})
     for number in range(30):
         if number in (0, 17):
@@ -401,8 +401,8 @@ def test_a_pause_that_is_taken_back_at_once_never_was(make: Callable[..., Show])
 def test_sound_on_one_side_is_mono_there_and_others_are_untouched(make: Callable[..., Show]) -> None:
     show, left, both = make(None), Sounds(0.2), Sounds(0.1)
     mixed: list[list[Samples]] = []
-    mix = show.programme._mixer.mix
-    show.programme._mixer.mix = lambda blocks, n: mixed.append(list(blocks)) or mix(blocks, n)  # type: ignore
+    mix = show.programme._made.mixer.mix
+    show.programme._made.mixer.mix = lambda blocks, n: mixed.append(list(blocks)) or mix(blocks, n)  # type: ignore
     show.programme.show(Scene(sounds={"a": left, "b": both}, pans={"a": "left"}), 0)
     show.tick()
     show.programme.show(Scene(sounds={"b": both}), 0)
