@@ -1,8 +1,8 @@
 """What every benchmark needs: variants that take turns, medians, ratios, a straight line, tables, and a JSON file.
 
-A machine that others use too makes every figure larger, and no two alike: so variants of one question run in turn within
-one run (A B C A B C), the medians count, and ratios are taken run by run before their median is. Carry the ratios to
-another machine, not the seconds.
+A machine that others use too makes every figure larger, and no two alike: so variants of one question run in turn
+within one run (A B C A B C), the medians count, and ratios are taken run by run before their median is. Carry the
+ratios to another machine, not the seconds.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ def plain(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     widths = [max(len(row[k]) for row in cells) for k in range(len(columns))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width) for k, (cell, width) in enumerate(zip(row, widths))
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in cells
     )
