@@ -13,6 +13,7 @@ from typing import Any
 
 from egress.chronicle import Chronicle
 from egress.desk import Desk, placeholders
+from egress.exertion import Exertion
 from egress.media.floor import Floor
 from egress.media.programme import Programme
 from egress.media.unmade import Unmade
@@ -83,6 +84,7 @@ class Session:
         self._attendance = Attendance.of(order)
         self._attempts = AttemptLog(Path(order.folder))
         self._desk: Desk | None = None
+        self._exertion = Exertion()
 
     def command(self, line: bytes) -> None:
         """Obey what an operator says, a line of JSON (egress.model.control), and answer it by an event."""
@@ -340,6 +342,7 @@ class Session:
             "encoders": parts.programme.encoders(),
             "sinks": parts.outlets.status(),
             "cpu": round(usage.ru_utime + usage.ru_stime, 2),
+            "exertion": self._exertion.read(parts.programme.mixed),
             "memory": _resident(),
         }
 

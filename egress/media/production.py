@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -44,6 +45,8 @@ class Production:
         """`wall` is the time of session time 0; `on_error` is told, on any thread, which encoder failed."""
         self.ticks = 0
         """Made so far: the number of the next one."""
+        self.mixed: Nanos = 0
+        """CPU time that the sound of all ticks took on the thread that makes them."""
         self.cast = Cast(on_warning)
         self.compositor: Compositor | None = None
         self.video: Ladder | None = None
@@ -101,7 +104,9 @@ class Production:
             self.compositor.speaking(speakers)
             canvas = self.compositor.draw(lambda track: self.cast.picture(track, at, tolerance), at)
             self.video.offer(self.ticks, canvas, patience=patience / SECOND)
+        begun = time.thread_time_ns()
         self._sound(at)
+        self.mixed += time.thread_time_ns() - begun
         self.ticks += 1
 
     def finish(self) -> None:

@@ -107,6 +107,11 @@ class Programme:
         """Of the sound so far; read from any thread."""
         return self._made.loudness
 
+    @property
+    def mixed(self) -> Nanos:
+        """CPU time that sound took on the tick's thread; read from any thread."""
+        return self._made.mixed
+
     def encoders(self) -> Mapping[str, Mapping[str, int]]:
         """Counters of every encoder, by stream; called from any thread."""
         return self._made.encoders()

@@ -18,6 +18,7 @@ class Unmade:
     infos: tuple[StreamInfo, ...] = ()
     stats = ProgrammeStats(ticks=0, late=0, repeated=0, refused=0, limited=0, broken=0, left_out=0, error=None)
     loudness: Loudness | None = None
+    mixed: Nanos = 0
 
     def __init__(self, clock: SessionClock, delay: Nanos, on_pause: Callable[[bool, Nanos], None]) -> None:
         """`on_pause` is told on the thread that calls `revise`."""

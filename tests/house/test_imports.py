@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "portraits": {"model", "media", "pinned"},
     "stage": {"model", "rooms", "layouts", "media", "intakes", "passage", "portrayal"},
     "desk": {"model", "stage"},
+    "exertion": {"model"},
     "chronicle": {"model", "sinks", "storage", "stage", "outlets"},
     "session": {
         "model",
@@ -47,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "storage",
         "stage",
         "desk",
+        "exertion",
         "chronicle",
         "outlets",
         "passage",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from egress.exertion import STAGES
 from egress.model import registry
 from egress.model.errors import RoomRefused
 from egress.model.job import JobState
@@ -173,6 +174,7 @@ async def test_a_job_shows_life_from_its_first_moment(tmp_path, monkeypatch):
     alive = job.told("alive")[0]
     for figure in ("elapsed", "ticks", "bytes", "participants", "network", "intake", "sinks", "cpu", "memory"):
         assert figure in alive
+    assert alive["exertion"].keys() == set(STAGES) and alive["exertion"]["other"] > 0
 
 
 async def test_a_pause_is_obeyed_announced_and_cut(tmp_path, monkeypatch):
