@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from egress.model.clock import monotonic
 from egress.model.media import SECOND, Nanos
 from tests.probe import probe
 from tests.verdict import Bars, Report
@@ -30,12 +31,13 @@ tests/benchmarks/bars.py."""
 
 @dataclass
 class Recording:
-    """A running job; `events` is what it has said, `spool` where it keeps what is unfinished."""
+    """A running job; `events` is what it has said, `heard` when (monotonic ns), `spool` where unfinished things are."""
 
     process: asyncio.subprocess.Process
     out: Path
     spool: Path
     events: list[Event] = field(default_factory=list)
+    heard: list[Nanos] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: asyncio.Task[None] | None = None
 
@@ -124,6 +126,7 @@ class Recording:
     async def _read(self) -> None:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
+            self.heard.append(monotonic())
             self.events.append(json.loads(line))
             self._heard.set()
         self._heard.set()

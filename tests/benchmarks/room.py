@@ -1,0 +1,212 @@
+"""A whole job: N publishers over WebRTC, one worker, and MP4, HLS and RTMP at once, against its floor.
+
+    python -m tests.benchmarks.room [--participants 9 16] [--seconds 20] [--runs 5] [--json FILE]
+
+Publishers send pre-encoded 360p30 VP8 and Opus from a process of their own; the stream goes to a real nginx-rtmp. CPU
+seconds a second of the worker by stage, and of the process that sends the stream, while everybody is there; ticks that
+were repeated or late, frames that were left out, memory, and how old what is heard and seen is when its part of HLS is
+on disk. The floor (tests.benchmarks.floor) decodes, scales and encodes the same clips, in the same run. What belongs to
+neither is beside it: the command that started the job (WHIP, the origin), the publishers, nginx.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from egress.exertion import STAGES
+from egress.model.media import SECOND, Codec, Size
+from tests.benchmarks import clips, floor, harness
+from tests.recording import Event, Recording, recording
+from tests.rtmp_server import NginxRtmp
+from tests.world import World
+
+CANVAS = Size(1280, 720)
+SETTLED = 4.0
+"""Seconds after everybody is there until the clocks of all senders are known and the encoder has warmed up."""
+
+RATIO, REPEATED, TICK, MEMORY = 1.35, 0.001, 15.0, 300.0
+"""Bars at nine participants: against the floor; the share of ticks repeated; p99 of a tick in ms; MB."""
+
+_SEGMENT, _PART = 4 * SECOND, SECOND // 2
+"""Of the pipeline `live-hls`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The middle of one job: what its worker used and did while everybody was there, each second."""
+
+    stages: dict[str, float]
+    worker: float
+    senders: float
+    command: float
+    publishers: float
+    fps: float
+    repeated: float
+    late: int
+    refused: int
+    dropped: int
+    lost: int
+    tick: float | None
+    memory: float
+    age: tuple[float, float]
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds a second of all that makes the outputs."""
+        return self.worker + self.senders
+
+
+async def run(participants: int, seconds: float, *words: str, pipeline: str = "live-hls") -> Span:
+    """One job."""
+    world = World.everyone(participants, seconds + SETTLED + 8)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "rtmp").mkdir()
+        with NginxRtmp(folder / "rtmp") as server:
+            async with recording(folder, "--rtmp", server.url("key"), *words, pipeline=pipeline) as job:
+                async with world.perform(job.whip) as cast:
+                    await job.until(lambda e: e.get("type") == "alive" and e["participants"] == participants, 60)
+                    await asyncio.sleep(SETTLED)
+                    worker = job.worker
+                    first, before = latest(job), _others(job, worker, cast.process.pid)
+                    await asyncio.sleep(seconds)
+                    last, after = latest(job), _others(job, worker, cast.process.pid)
+                    senders = [child.pid for child in worker.children(recursive=True)]
+                    assert senders, "nobody sends the stream"
+                await job.stop()
+    return span(first, last, before, after, seconds, job)
+
+
+def latest(job: Recording) -> Event:
+    """The newest figures."""
+    return next(event for event in reversed(job.events) if event.get("type") == "alive")
+
+
+def _others(job: Recording, worker: psutil.Process, publishers: int) -> dict[str, float]:
+    return {
+        "senders": sum(harness.used(child.pid) for child in worker.children(recursive=True)),
+        "command": harness.used(job.process.pid),
+        "publishers": harness.used(publishers),
+    }
+
+
+def span(
+    first: Event, last: Event, before: dict[str, float], after: dict[str, float], seconds: float, job: Recording
+) -> Span:
+    """What lies between two figures."""
+    passed = last["elapsed"] - first["elapsed"]
+    ticks = last["ticks"] - first["ticks"]
+
+    def grown(*path: str) -> Any:
+        a, b = first, last
+        for name in path:
+            a, b = a.get(name, 0), b.get(name, 0)
+        return b - a
+
+    alive = [event for event in job.events if event.get("type") == "alive"]
+    return Span(
+        stages={stage: grown("exertion", stage) / 1000 / passed for stage in STAGES},
+        worker=grown("cpu") / passed,
+        **{name: (after[name] - before[name]) / seconds for name in before},
+        fps=ticks / passed,
+        repeated=grown("repeated") / ticks,
+        late=grown("late"),
+        refused=grown("refused"),
+        dropped=sum(grown("intake", name) for name in ("dropped", "late", "skipped", "errors", "undecodable")),
+        lost=grown("network", "lost"),
+        tick=last.get("tick_p99"),
+        memory=max(event["memory"] for event in alive) / 1e6,
+        age=ages(job, first["elapsed"], last["elapsed"]),
+    )
+
+
+def ages(job: Recording, begin: float, end: float) -> tuple[float, float]:
+    """Median and 95th percentile of how old the newest picture of a part of HLS is when it is on disk, in seconds."""
+    found = []
+    for event, heard in zip(job.events, job.heard, strict=True):
+        if event.get("type") == "hls" and event.get("rendition") == "video" and not event.get("ended"):
+            until = event["msn"] * _SEGMENT + (event["part"] + 1) * _PART
+            if begin * SECOND <= until <= end * SECOND:
+                found.append((heard - job.origin - until) / SECOND)
+    return (statistics.median(found), harness.percentile(found, 0.95)) if found else (0.0, 0.0)
+
+
+def middle(spans: list[Span], value: str) -> float:
+    """The median of one figure."""
+    return statistics.median(getattr(span, value) for span in spans)
+
+
+def main() -> int:
+    """Measure; exits with 1 when a bar is broken."""
+    parser = harness.arguments(__doc__)
+    parser.add_argument("--participants", type=int, nargs="+", default=[9, 16])
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each run, once everybody is there")
+    options = parser.parse_args()
+    report = harness.Report(
+        "room", {"seconds": options.seconds, "runs": options.runs, "canvas": str(CANVAS), "codec": "vp8"}
+    )
+    for participants in options.participants:
+        files = clips.participants(participants, Codec.VP8)
+        floors, spans = [], []
+        for _ in range(options.runs):
+            spans.append(asyncio.run(run(participants, options.seconds)))
+            floors.append(floor.measure(files, CANVAS, "superfast", "zerolatency"))
+        judge(report, participants, spans, floors)
+    return report.close(options.json)
+
+
+def judge(report: harness.Report, participants: int, spans: list[Span], floors: list[dict[str, float]]) -> None:
+    """Tables and bars of one number of participants."""
+    mid = {part: statistics.median(row[part] for row in floors) for part in (*floor.PARTS, "floor")}
+    stages = {stage: statistics.median(span.stages[stage] for span in spans) for stage in STAGES}
+    least = {"decode": mid["decode"] + mid["scale"], "encode": mid["encode"], "mix": mid["sound"]}
+    rows: list[tuple[Any, ...]] = [(stage, stages[stage], least.get(stage)) for stage in STAGES]
+    rows += [
+        ("worker", middle(spans, "worker"), mid["floor"]),
+        ("sender of the stream", middle(spans, "senders"), None),
+        ("worker and sender", middle(spans, "cost"), mid["floor"]),
+        ("beside it: the command (WHIP, origin)", middle(spans, "command"), None),
+        ("beside it: the publishers", middle(spans, "publishers"), None),
+    ]
+    report.table(f"{participants} participants: CPU s/s", ("stage", "ours", "floor"), rows)
+    ticks = [span.tick for span in spans if span.tick is not None]
+    tick = statistics.median(ticks) if ticks else None
+    report.table(
+        f"{participants} participants: what came of it (medians of {len(spans)} runs)",
+        ("figure", "value"),
+        [
+            ("pictures a second", f"{middle(spans, 'fps'):.2f}"),
+            ("repeated, % of ticks", 100 * middle(spans, "repeated")),
+            ("late ticks", middle(spans, "late")),
+            ("pictures refused by the encoder", middle(spans, "refused")),
+            ("frames dropped, late, skipped, broken", middle(spans, "dropped")),
+            ("packets lost", middle(spans, "lost")),
+            ("a tick, p99, ms", tick),
+            ("memory of the worker, MB", middle(spans, "memory")),
+            ("age of a part on disk, p50, s", statistics.median(span.age[0] for span in spans)),
+            ("age of a part on disk, p95, s", statistics.median(span.age[1] for span in spans)),
+            ("load of the machine", os.getloadavg()[0]),
+        ],
+    )
+    ratio = harness.ratio([span.cost for span in spans], [row["floor"] for row in floors])
+    repeated = middle(spans, "repeated")
+    if participants == 9:
+        report.bar("9 participants, against the floor", ratio, RATIO)
+        report.bar("9 participants, memory MB", middle(spans, "memory"), MEMORY)
+        if tick is not None:
+            report.bar("9 participants, a tick, p99 ms", tick, TICK)
+    report.bar(f"{participants} participants, share of ticks repeated", repeated, REPEATED)
+    report.facts[f"ratio_{participants}"] = ratio
+
+
+if __name__ == "__main__":
+    sys.exit(main())
