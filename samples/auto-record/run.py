@@ -58,7 +58,8 @@ def main() -> int:
             text=True,
         )
         try:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            for ending in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(ending, signal.default_int_handler)
             url = listening(egress)
             if url is None or not waited_for(ws, janus):
                 log.seek(0)

@@ -94,7 +94,7 @@ def _judge_mp4(path: Path, length: float, cut: float) -> None:
             levels.append((float(np.median(tile)), float(tile.std())))
     surface = PALETTES["dark"].surface
     luma = 0.2126 * int(surface[1:3], 16) + 0.7152 * int(surface[3:5], 16) + 0.0722 * int(surface[5:7], 16)
-    middle = levels[round((cut + 0.5) * 30)]
+    middle = levels[round((cut - 0.5) * 30)]
     assert abs(middle[0] - luma) < 12 and middle[1] > 3, middle
     beside = watch(path, participants=2, doc=ColumnsDoc(kind="columns"))
     assert beside is not None
