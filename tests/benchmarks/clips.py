@@ -33,7 +33,10 @@ def folder() -> Path:
 def participants(count: int, codec: Codec = Codec.VP8) -> list[Path]:
     """The demo's participants as they are sent, 640x360 at 30 with Opus, a loop of ten seconds each."""
     loops.prepare([(person(index), SIZE, FPS, codec) for index in range(count)])
-    return [_made(folder() / f"participant-{codec}-{index}.mkv", codec, index) for index in range(count)]
+    return [
+        _made(folder() / f"participant-{codec}-{index}.{'webm' if codec is Codec.VP8 else 'mkv'}", codec, index)
+        for index in range(count)
+    ]
 
 
 def scenes(count: int, seconds: int) -> list[Path]:
@@ -46,7 +49,7 @@ def _made(path: Path, codec: Codec, index: int) -> Path:
         return path
     picture = loops.video(person(index), SIZE, FPS, codec)
     half = _half(path)
-    with av.open(str(half), "w", format="matroska") as container:
+    with av.open(str(half), "w", format="webm" if codec is Codec.VP8 else "matroska") as container:
         video = container.add_mux_stream(str(codec), rate=FPS, width=SIZE.width, height=SIZE.height)
         audio = container.add_mux_stream("opus", rate=48000)
         packets = [

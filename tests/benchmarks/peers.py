@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
+from egress.layouts.base import Box
 from egress.layouts.geometry import arrange
 from egress.model.media import Size
-from egress.layouts.base import Box
 
 GAP = 8
 KEYINT = 60

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from egress.exertion import STAGES
 from egress.model.media import SECOND, Codec, Size
 from tests.benchmarks import clips, floor, harness
@@ -76,12 +74,10 @@ async def run(participants: int, seconds: float, *words: str, pipeline: str = "l
                 async with world.perform(job.whip) as cast:
                     await job.until(lambda e: e.get("type") == "alive" and e["participants"] == participants, 60)
                     await asyncio.sleep(SETTLED)
-                    worker = job.worker
-                    first, before = latest(job), _others(job, worker, cast.process.pid)
+                    first, before = latest(job), others(job, cast.process.pid)
                     await asyncio.sleep(seconds)
-                    last, after = latest(job), _others(job, worker, cast.process.pid)
-                    senders = [child.pid for child in worker.children(recursive=True)]
-                    assert senders, "nobody sends the stream"
+                    last, after = latest(job), others(job, cast.process.pid)
+                    assert job.worker.children(), "nobody sends the stream"
                 await job.stop()
     return span(first, last, before, after, seconds, job)
 
@@ -91,9 +87,10 @@ def latest(job: Recording) -> Event:
     return next(event for event in reversed(job.events) if event.get("type") == "alive")
 
 
-def _others(job: Recording, worker: psutil.Process, publishers: int) -> dict[str, float]:
+def others(job: Recording, publishers: int) -> dict[str, float]:
+    """CPU seconds so far of the processes beside the worker."""
     return {
-        "senders": sum(harness.used(child.pid) for child in worker.children(recursive=True)),
+        "senders": sum(harness.used(child.pid) for child in job.worker.children(recursive=True)),
         "command": harness.used(job.process.pid),
         "publishers": harness.used(publishers),
     }
