@@ -14,10 +14,13 @@ from pathlib import Path
 
 import av
 import psutil
+import pytest
 
 from egress.model.media import SECOND
 from tests.recording import UNHURRIED, Recording, recording
 from tests.world import World
+
+pytestmark = pytest.mark.beside
 
 FRAGMENT = 2.0
 """Seconds a crash may cost, by the pipeline."""

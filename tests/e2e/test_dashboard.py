@@ -16,6 +16,8 @@ from egress.web.server import WebServer
 from egress.web.service import create_service_app
 from tests.browser import chromium
 
+pytestmark = pytest.mark.beside
+
 DASHBOARD = Path(__file__).parents[2] / "egress" / "web" / "dashboard"
 
 

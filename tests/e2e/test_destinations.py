@@ -8,11 +8,14 @@ from pathlib import Path
 
 import av
 import psutil
+import pytest
 
 from tests.recording import UNHURRIED, recording
 from tests.rtmp_server import NginxRtmp, refusing_port, silent_server
 from tests.srt_server import SrtListener
 from tests.world import World
+
+pytestmark = pytest.mark.beside
 
 KEY = "canary-58c1d2-9930"
 

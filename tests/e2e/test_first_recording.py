@@ -13,8 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import pytest
 
 from tests.browser import PATIENCE, chromium, publish
+
+pytestmark = pytest.mark.beside
 
 SCRIPT = Path(__file__).parents[2] / "samples" / "first-recording" / "run.py"
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import av
+import pytest
 
 from egress.model.media import SECOND
 from tests.flashes import served
@@ -15,6 +16,8 @@ from tests.hls_checker import examine
 from tests.hls_live_rules import check_live
 from tests.recording import Recording, recording
 from tests.world import World
+
+pytestmark = pytest.mark.beside
 
 PIPELINE = """
 name: resumed

@@ -26,6 +26,8 @@ from tests.lossy_whip import lossy
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
 from tests.relay import Link, Relay
 
+pytestmark = pytest.mark.beside
+
 ROOM = 1001
 PATIENCE = 30.0
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.janus_front import BARS, JanusFront
 from tests.janus_proxy import TcpProxy
 from tests.janus_server import JanusServer
 from tests.recording import recording
 from tests.world import World
+
+pytestmark = pytest.mark.beside
 
 ROOM = 1001
 

@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 import av
+import pytest
 
 from tests.browser import PATIENCE, Tab, chromium
 from tests.janus_browser import SAMPLE
 from tests.rtmp_server import free_port
+
+pytestmark = pytest.mark.beside
 
 
 async def test_records_a_browser_until_it_is_interrupted(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from egress.rooms.local import LocalConnector
 from tests.browser import chromium
 from tests.world import World
 
+pytestmark = pytest.mark.beside
+
 PATIENCE = 30.0
 SIZE, FPS = Size(320, 180), 15
 

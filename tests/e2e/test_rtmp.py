@@ -19,6 +19,8 @@ from tests.live_stage import KEY, SHOW, Finder, playing
 from tests.rtmp_programme import Programme
 from tests.rtmp_server import NginxRtmp, ScriptedRtmp, TlsFront, silent_server, wait_for
 
+pytestmark = pytest.mark.beside
+
 
 @dataclass(frozen=True)
 class Recorded:

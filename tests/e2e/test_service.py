@@ -17,8 +17,11 @@ from typing import Any
 import av
 import httpx
 import psutil
+import pytest
 
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
+
+pytestmark = pytest.mark.beside
 
 PATIENCE = 30.0
 

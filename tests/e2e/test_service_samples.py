@@ -28,6 +28,8 @@ from egress.model.settings import NAMES
 from tests.browser import PATIENCE, Tab, chromium
 from tests.rtmp_server import free_port
 
+pytestmark = pytest.mark.beside
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 

@@ -17,6 +17,8 @@ from egress.sinks.destination import Patience
 from tests.live_stage import KEY, SHOW, Finder, Live, playing
 from tests.srt_server import SrtListener, free_udp_port
 
+pytestmark = pytest.mark.beside
+
 PASSPHRASE = f"pass-{KEY}"
 STREAM = f"publish:{KEY}"
 

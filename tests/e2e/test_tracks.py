@@ -73,6 +73,7 @@ async def test_every_track_is_kept_and_aligned(tmp_path, per, pipeline):
         assert (await job.judge(job.artifact("mp4"), world, cast)).present >= 0.9
 
 
+@pytest.mark.beside
 async def test_a_pause_is_in_no_track(tmp_path):
     world = World.everyone(1, 14)
     async with (
@@ -95,6 +96,7 @@ async def test_a_pause_is_in_no_track(tmp_path):
     aligned(found, 1)
 
 
+@pytest.mark.beside
 async def test_a_killed_job_loses_two_seconds_at_most_and_recovery_makes_its_files_whole(tmp_path):
     world = World.everyone(2, 30, codecs=(Codec.VP8, Codec.H264))
     async with recording(tmp_path, pipeline=PIPELINE.format(per="participant")) as job, world.perform(job.whip) as cast:
@@ -127,6 +129,7 @@ def length(path: Path) -> float:
         return max(float(frame.time or 0) for frame in container.decode(video=0))
 
 
+@pytest.mark.beside
 async def test_a_worker_that_dies_leaves_its_tracks_beside_those_of_the_next(tmp_path):
     world = World.everyone(1, 30)
     async with recording(tmp_path, pipeline=PIPELINE.format(per="participant")) as job:
@@ -166,6 +169,7 @@ async def test_on_a_bad_network_pictures_go_on_at_keyframes_and_the_losses_are_t
         assert len(found.flashes[who]) >= 9
 
 
+@pytest.mark.beside
 async def test_tracks_go_to_a_store_as_well(tmp_path, monkeypatch):
     with S3Server(tmp_path) as server:
         for name, value in server.environment.items():

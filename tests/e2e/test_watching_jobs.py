@@ -16,9 +16,12 @@ from typing import Any
 import av
 import httpx
 import psutil
+import pytest
 
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
 from tests.rtmp_server import free_port
+
+pytestmark = pytest.mark.beside
 
 PATIENCE = 60.0
 YAML = {"content-type": "application/yaml"}
