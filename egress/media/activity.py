@@ -22,6 +22,9 @@ _VOWEL: Final = 24
 _HANG: Final = 12
 """Frames that speech is taken to last on: a short pause between syllables is not its end."""
 
+_ROOM: Final = 16 * _MEMORY
+"""Frames of room: what is remembered is moved to its beginning whenever it has come to its end."""
+
 _ABOVE: Final = 8.0
 """How much louder than the noise speech is, and its vowels than its dips: 9 dB."""
 _LEAST: Final = 10 ** (-48 / 10)
@@ -32,7 +35,10 @@ class VoiceActivity:
     """Judges the sound of one track, which it is given block by block, without a break, on one thread."""
 
     def __init__(self) -> None:
-        self._powers = np.zeros(_MEMORY, np.float32)
+        self._powers = np.zeros(_ROOM, np.float32)
+        self._end = _MEMORY
+        self._still = _MEMORY
+        """How many frames in a row, the last one among them, were exact silence."""
         self._left = 0
 
     @property
@@ -41,29 +47,48 @@ class VoiceActivity:
         return self._left > 0
 
     def hear(self, block: Samples | None, samples: int) -> None:
-        """The next block (2, samples); None is silence."""
+        """The next block (1 or 2 channels, samples); None is silence."""
         count = max(1, round(samples / _FRAME))
-        powers = np.zeros(count, np.float32) if block is None else _frames(block, count)
-        self._powers = np.concatenate((self._powers, powers))[-_MEMORY:]
-        if block is None and self._left <= count:
-            self._left = 0
-            return
+        if block is None:
+            if self._still < _MEMORY:
+                self._still += count
+                self._add(0.0, count)
+            if self._left <= count:
+                self._left = 0
+                return
+        else:
+            self._still = 0
+            self._add(_frames(block, count), count)
         self._left = _HANG if self._spoken() else max(0, self._left - count)
 
+    def _add(self, powers: Samples | float, count: int) -> None:
+        if self._end + count > _ROOM:
+            self._powers[:_MEMORY] = self._powers[self._end - _MEMORY : self._end]
+            self._end = _MEMORY
+        self._powers[self._end : self._end + count] = powers
+        self._end += count
+
     def _spoken(self) -> bool:
-        syllables = self._powers[-_SYLLABLES:]
-        if float(syllables.max()) < max(_LEAST, _ABOVE * float(syllables.min())):
+        memory = self._powers[self._end - _MEMORY : self._end]
+        syllables = memory[-_SYLLABLES:]
+        loudest = float(np.maximum.reduce(syllables))
+        if loudest < _LEAST or loudest < _ABOVE * float(np.minimum.reduce(syllables)):
             return False
-        loud = self._powers[-_VOWEL:] > max(_LEAST, _ABOVE * float(self._powers.min()))
+        loud = memory[-_VOWEL:] > max(_LEAST, _ABOVE * float(np.minimum.reduce(memory)))
         return int(np.count_nonzero(loud)) * 2 >= _VOWEL
 
 
 def _frames(block: Samples, count: int) -> Samples:
     """The power of `count` equal stretches of a block, without hum and rumble."""
-    mono = (block[0] + block[1]) * np.float32(0.25)
-    if mono.size < 4 * _LAG * count:
-        return np.full(count, 4 * float(np.mean(mono**2)), np.float32)
-    voice = 2 * mono[_LAG:-_LAG] - mono[: -2 * _LAG] - mono[2 * _LAG :]
-    size = voice.size // count
-    powers: Samples = np.square(voice[: size * count].reshape(count, size)).mean(axis=1)
+    sides = len(block)
+    sound = block[0] if sides == 1 else block[0] + block[1]
+    # Half of the mean of both sides.
+    share = np.float32(0.5 / sides) ** 2
+    if sound.size < 4 * _LAG * count:
+        return np.full(count, 4 * share * np.vdot(sound, sound) / sound.size, np.float32)
+    once = sound[_LAG:] - sound[:-_LAG]
+    twice = once[_LAG:] - once[:-_LAG]
+    size = twice.size // count
+    rows = twice[: size * count].reshape(count, size)
+    powers: Samples = np.vecdot(rows, rows) * (share / size)
     return powers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Final, Literal
 
 import numpy as np
@@ -52,12 +53,20 @@ class Mixer:
         return last
 
     def _sum(self, blocks: Sequence[Samples], n: int) -> Samples:
-        total = np.zeros((2, n), np.float32)
+        total, middle = np.zeros((2, n), np.float32), None
         for block in blocks:
             if block.shape != (2, n):
                 raise Fault(f"the mixer was given a block of {block.shape}, not (2, {n})")
-            total += block
-        if blocks and not np.isfinite(total).all():
+            if block.strides[0]:
+                total += block
+            elif middle is None:
+                middle = block[0].copy()
+            else:
+                middle += block[0]
+        if middle is not None:
+            total += middle
+        # The power is not finite where a sample is not, and only rarely besides: it is had for a third of the price.
+        if blocks and not isfinite(np.vdot(total, total)) and not np.isfinite(total).all():
             whole = [block for block in blocks if np.isfinite(block).all()]
             self.broken += len(blocks) - len(whole)
             return self._sum(whole, n)

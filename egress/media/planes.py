@@ -8,6 +8,7 @@ from typing import Final
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.plane import VideoPlane
 
 from egress.model.media import Size
 
@@ -27,11 +28,12 @@ _KR, _KB = 0.2126, 0.0722
 
 def planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
     """Views of a yuv420p frame's Y, U and V, without the padding of its lines; they keep the frame's memory alive."""
-    y, u, v = (
-        np.ndarray((plane.height, plane.width), np.uint8, memoryview(plane), 0, (plane.line_size, 1))
-        for plane in frame.planes
-    )
-    return y, u, v
+    y, u, v = frame.planes
+    return _view(y), _view(u), _view(v)
+
+
+def _view(plane: VideoPlane) -> Plane:
+    return np.ndarray((plane.height, plane.width), np.uint8, memoryview(plane), 0, (plane.line_size, 1))
 
 
 def black(size: Size) -> av.VideoFrame:

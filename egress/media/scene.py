@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from egress.layouts.base import Tile
 from egress.media.mixer import one_sided
-from egress.media.samples import Samples
+from egress.media.samples import Samples, on_both_sides
 from egress.media.shelf import Picture
 from egress.model.errors import Fault
 from egress.model.look import AnyOverlay, CardDoc, Fit, ThemeDoc, TilesDoc
@@ -22,8 +21,7 @@ from egress.model.media import Nanos, Size
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
-Source = TypeVar("Source")
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class PictureSource(Protocol):
@@ -35,7 +33,7 @@ class PictureSource(Protocol):
 
 
 class SoundSource(Protocol):
-    """What is heard of one track."""
+    """What is heard of one track: blocks of one or two channels, which nobody changes afterwards."""
 
     @property
     def speaking(self) -> bool: ...
@@ -120,12 +118,18 @@ class Cast:
         self._failed &= {*scene.pictures, *scene.sounds, *self._fading}
         shown = {tile.track: tile for tile in scene.tiles}
         for track, source in scene.pictures.items():
-            self._ask(track, source, partial(_show, tile=shown.get(track)), None)
+            self._show(track, source, shown.get(track))
 
     def picture(self, track: str, at: Nanos, tolerance: Nanos) -> Picture | None:
         """What a video track shows at session time `at`; None when nothing."""
         source = self.scene.pictures.get(track)
-        return None if source is None else self._ask(track, source, lambda s: s.picture_at(at, tolerance), None)
+        if source is None or track in self._failed:
+            return None
+        try:
+            return source.picture_at(at, tolerance)
+        except Exception as error:
+            self._leave_out(track, error)
+            return None
 
     def silence(self, silenced: bool) -> None:
         """Have nothing be heard from now on, or everything again; it fades, and stays in step meanwhile."""
@@ -136,14 +140,12 @@ class Cast:
     def speakers(self) -> frozenset[str]:
         """The peers who are speaking: the room server knows best, then their sound."""
         scene = self.scene
-        heard = {
-            peer
-            for track, peer in scene.voices.items()
-            if peer not in scene.speaking
-            and track in scene.sounds
-            and self._ask(track, scene.sounds[track], lambda sound: sound.speaking, False)
-        }
-        return frozenset(heard | {peer for peer, speaks in scene.speaking.items() if speaks})
+        speaking = [peer for peer, speaks in scene.speaking.items() if speaks]
+        for track, peer in scene.voices.items():
+            source = scene.sounds.get(track)
+            if source is not None and peer not in scene.speaking and self._speaks(track, source):
+                speaking.append(peer)
+        return frozenset(speaking) if speaking else _NOBODY
 
     def idle(self, at: Nanos, tolerance: Nanos) -> None:
         """Let pictures pass by unseen while something else fills the canvas, so that the latest is there after it."""
@@ -153,44 +155,67 @@ class Cast:
 
     def blocks(self, at: Nanos, samples: int) -> list[Samples]:
         """The sound (2, samples) of every track that is heard, or still fading, from session time `at` on."""
-        pulled = [
-            self._block(track, source, at, samples)
-            for track, source in (*self.scene.sounds.items(), *self._fading.items())
-        ]
-        for track in [t for t, source in self._fading.items() if self._ask(t, source, lambda s: s.silent, True)]:
-            del self._fading[track]
-        return [block for block in pulled if block is not None]
+        heard: list[Samples] = []
+        for sources in (self.scene.sounds, self._fading):
+            for track, source in sources.items():
+                block = self._pull(track, source, at, samples)
+                if block is not None:
+                    heard.append(one_sided(block, self._sides[track]) if track in self._sides else block)
+        if self._fading:
+            self._fading = {track: source for track, source in self._fading.items() if not self._faded(track, source)}
+        return heard
 
-    def _block(self, track: str, source: SoundSource, at: Nanos, samples: int) -> Samples | None:
-        block = self._ask(track, source, partial(_pull, at=at, samples=samples), None)
-        side = self._sides.get(track)
-        return block if block is None or side is None else one_sided(block, side)
+    # Each question to a source is asked where it is put: they come hundreds of times a second, and going through one
+    # place for all of them costs as much again as most answers.
+
+    def _pull(self, track: str, source: SoundSource, at: Nanos, samples: int) -> Samples | None:
+        if track in self._failed:
+            return None
+        try:
+            block = source.pull(at, samples)
+            if block is None or block.shape == (2, samples):
+                return block
+            if block.shape != (1, samples):
+                raise Fault(f"sound of {block.shape} was given, not of (1 or 2, {samples})")
+            return on_both_sides(block)
+        except Exception as error:
+            self._leave_out(track, error)
+            return None
+
+    def _speaks(self, track: str, source: SoundSource) -> bool:
+        try:
+            return track not in self._failed and source.speaking
+        except Exception as error:
+            self._leave_out(track, error)
+            return False
+
+    def _faded(self, track: str, source: SoundSource) -> bool:
+        try:
+            return track in self._failed or source.silent
+        except Exception as error:
+            self._leave_out(track, error)
+            return True
 
     def _mute(self, track: str, source: SoundSource, muted: bool = True) -> None:
-        self._ask(track, source, lambda sound: sound.mute(muted), None)
-
-    def _ask(self, track: str, source: Source, question: Callable[[Source], Answer], otherwise: Answer) -> Answer:
-        if track in self._failed:
-            return otherwise
         try:
-            return question(source)
+            if track not in self._failed:
+                source.mute(muted)
         except Exception as error:
-            log.exception("track %s failed", track)
-            self._failed.add(track)
-            self.left_out += 1
-            self._on_warning(f"track {track} is left out from now on: {type(error).__name__}: {error}")
-            return otherwise
+            self._leave_out(track, error)
 
+    def _show(self, track: str, source: PictureSource, tile: Tile | None) -> None:
+        try:
+            if track in self._failed:
+                return
+            if tile is None:
+                source.show(None, "cover")
+            else:
+                source.show(tile.box.size, tile.fit)
+        except Exception as error:
+            self._leave_out(track, error)
 
-def _show(source: PictureSource, *, tile: Tile | None) -> None:
-    if tile is None:
-        source.show(None, "cover")
-    else:
-        source.show(tile.box.size, tile.fit)
-
-
-def _pull(source: SoundSource, *, at: Nanos, samples: int) -> Samples | None:
-    block = source.pull(at, samples)
-    if block is not None and block.shape != (2, samples):
-        raise Fault(f"sound of {block.shape} was given, not of (2, {samples})")
-    return block
+    def _leave_out(self, track: str, error: Exception) -> None:
+        log.exception("track %s failed", track)
+        self._failed.add(track)
+        self.left_out += 1
+        self._on_warning(f"track {track} is left out from now on: {type(error).__name__}: {error}")

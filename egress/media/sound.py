@@ -42,7 +42,7 @@ QUIET = 0.001
 
 
 class AudioIntake:
-    """Reads one Opus track and gives the sound of every tick: stereo float32 at 48 kHz.
+    """Reads one Opus track and gives the sound of every tick: float32 at 48 kHz, one channel until it sends two.
 
     A task on `loop` reads packets; `pull` is called by one thread (the mixer's), for blocks that adjoin, and decodes
     there. At most delay + 2 s of packets wait; beyond that the oldest are lost, counted.
@@ -73,7 +73,7 @@ class AudioIntake:
         self._cursor: int | None = None
         self._correcting = False
         self._off_for = 0
-        self._loudness = 0.0
+        self._heard: Samples | None = None
         self._gain = 0.0
         self._muted = False
         self._jumps = 0
@@ -103,7 +103,7 @@ class AudioIntake:
         self._muted = muted
 
     def pull(self, at: Nanos, samples: int) -> Samples | None:
-        """Sound (2, samples) of the session times from `at` on; None is silence. Blocks must adjoin."""
+        """Sound (channels, samples) of the session times from `at` on; None is silence. Blocks must adjoin."""
         with self._lock:
             if not self._timeline.ready:
                 return None
@@ -115,7 +115,7 @@ class AudioIntake:
             self._measure(None, samples)
             return None
         block = self._block(wanted, samples)
-        if not block.any():
+        if block is None:
             self._cursor = wanted + samples
             self._measure(None, samples)
             if self._muted:
@@ -172,19 +172,22 @@ class AudioIntake:
         self._voice.put(SoundPacket(place, samples, frame.data, frame.gap, self._fresh))
         self._fresh = False
 
-    def _block(self, wanted: int, samples: int) -> Samples:
+    def _block(self, wanted: int, samples: int) -> Samples | None:
+        """A copy of what the next block is made of; None where nothing is heard."""
         cursor = self._cursor if self._cursor is not None else wanted
         error = wanted - cursor
         self._off_for = self._off_for + samples if abs(error) > HARD else 0
-        if self._off_for and (self._loudness < QUIET or abs(error) > 2 * HARD or self._off_for > PATIENCE):
+        if self._off_for and (self._quiet or abs(error) > 2 * HARD or self._off_for > PATIENCE):
             return self._jump(cursor, wanted, samples)
         length = samples + self._correction(error, samples)
         self._voice.fill(cursor + length + HALF, cursor)
         self._cursor = cursor + length
+        tape = self._voice.tape
         if length == samples:
-            return self._voice.tape.read(cursor, samples)
+            return None if tape.silent(cursor, samples) else tape.read(cursor, samples)
         self._corrected += abs(length - samples)
-        return stretch(self._voice.tape.read(cursor - HALF, length + 2 * HALF), samples)
+        begin, reach = cursor - HALF, length + 2 * HALF
+        return None if tape.silent(begin, reach) else stretch(tape.read(begin, reach), samples)
 
     def _correction(self, error: int, samples: int) -> int:
         """How many samples of the track to take more than the block is long: whole ones, so that a copy can follow."""
@@ -207,7 +210,7 @@ class AudioIntake:
         if cursor - wanted > REPEAT or wanted - ALIGN < tape.start:
             tape.forget()
             voice.start_softly()
-        elif self._loudness >= QUIET:
+        elif not self._quiet:
             voice.fill(wanted + ALIGN + 2 * FADE, cursor)
             target += _likeness(old, tape.read(wanted - ALIGN, 2 * (ALIGN + FADE))) - ALIGN
         voice.fill(target + samples + HALF, target)
@@ -228,8 +231,14 @@ class AudioIntake:
         self._gain = goal
 
     def _measure(self, block: Samples | None, samples: int) -> None:
-        self._loudness = 0.0 if block is None else float(np.sqrt(np.vdot(block, block) / block.size))
+        self._heard = block
         self._activity.hear(block, samples)
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether the last block was: it is seldom asked for."""
+        heard = self._heard
+        return heard is None or bool(np.vdot(heard, heard) < QUIET**2 * heard.size)
 
 
 def _likeness(sound: Samples, region: Samples) -> int:

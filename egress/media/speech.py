@@ -19,8 +19,10 @@ class Speech:
     def hear(self, at: Nanos, speakers: frozenset[str], present: frozenset[str]) -> bool:
         """Who speaks at session time `at`, of those present; whether the floor or the order of speakers changed."""
         before, self.floor = self.floor, self.floor.after(at, speakers, present)
-        self._spoke = {peer: last for peer, last in self._spoke.items() if peer in present}
-        self._spoke |= dict.fromkeys(speakers, at)
+        if not self._spoke.keys() <= present:
+            self._spoke = {peer: last for peer, last in self._spoke.items() if peer in present}
+        for peer in speakers:
+            self._spoke[peer] = at
         return (before.speaker, before.recent) != (self.floor.speaker, self.floor.recent)
 
     def marked(self, at: Nanos) -> frozenset[str]:

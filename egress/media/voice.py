@@ -121,7 +121,7 @@ class Voice:
             return self._decoder.conceal(samples)
         except ValueError:
             self.broken += 1
-            return np.zeros((2, samples), np.float32)
+            return np.zeros((1, samples), np.float32)
 
     def _bridge(self, packet: SoundPacket | None, end: int, until: int) -> None:
         """One step of filling a hole: towards the next packet when it is known, else as far as is needed now."""

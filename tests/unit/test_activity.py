@@ -104,3 +104,25 @@ def test_silence_ends_speech_soon_but_not_between_syllables() -> None:
         activity.hear(None, 1600)
         lasted += 1
     assert 2 <= lasted <= 12
+
+
+@pytest.mark.parametrize("block", [1600, 100])
+def test_one_channel_is_judged_as_two_alike(block: int) -> None:
+    one, two = VoiceActivity(), VoiceActivity()
+    sound = np.concatenate((noise(1, -40), speech(1, -46.5), noise(0.5, -40), speech(1, -20), noise(30, -60)))
+    for start in range(0, sound.size - block, block):
+        piece = sound[None, start : start + block]
+        one.hear(piece, block)
+        two.hear(np.repeat(piece, 2, axis=0), block)
+        assert one.speaking == two.speaking
+
+
+def test_speech_is_known_again_after_hours_of_silence() -> None:
+    activity, blocks = VoiceActivity(), np.split(speech(2, -20), 60)
+    for _ in range(2):
+        for block in blocks:
+            activity.hear(block[None], block.size)
+        assert activity.speaking
+        for _ in range(2 * 3600):
+            activity.hear(None, 1600)
+        assert not activity.speaking

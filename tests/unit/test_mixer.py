@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from egress.media.mixer import Mixer
+from egress.media.samples import on_both_sides
 from egress.model.errors import Fault
 
 Sound = npt.NDArray[np.float32]
@@ -67,6 +68,14 @@ def test_two_quiet_peers_are_simply_added() -> None:
     assert np.array_equal(mixed([left, right]), left + right)
 
 
+def test_blocks_of_one_channel_are_heard_on_both_sides() -> None:
+    one, other, wide = tone(-26, 440), tone(-30, 550), tone(-32, 660)
+    wide[1] *= 0.5
+    blocks = [on_both_sides(one[:1]), wide, on_both_sides(other[:1])]
+    assert np.allclose(mixed(blocks), one + other + wide, atol=1e-7)
+    assert np.array_equal(one, tone(-26, 440)), "a block was written to"
+
+
 def test_silence_after_loudness_is_exact_silence() -> None:
     loud = np.concatenate((tone(6), np.zeros((2, RATE), np.float32)), axis=1)
     assert not mixed([loud])[:, RATE:].any()
@@ -78,6 +87,9 @@ def test_one_broken_peer_is_left_out_and_counted() -> None:
     mixer = Mixer()
     mixer.mix([good, bad], 960)
     assert mixer.broken == 1
+    worse = on_both_sides(np.full((1, 960), np.inf, np.float32))
+    mixer.mix([good, worse, worse], 960)
+    assert mixer.broken == 3
     out = np.concatenate((mixer.mix([], 960), mixer.flush()), axis=1)
     assert np.isfinite(out).all()
 

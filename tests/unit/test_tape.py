@@ -62,3 +62,36 @@ def test_forgetting_leaves_silence() -> None:
     tape.forget()
     assert not tape.read(0, 100).any()
     assert tape.end == tape.start == 100
+
+
+def test_sound_of_two_channels_makes_both_of_what_was_one() -> None:
+    tape = Tape()
+    tape.skip_to(0)
+    tape.append(counting(1, 10)[:1])
+    assert tape.read(0, 10).shape == (1, 10)
+    tape.append(counting(11, 10) * np.array([[1], [2]], np.float32))
+    assert tape.read(8, 4).tolist() == [[9, 10, 11, 12], [9, 10, 22, 24]]
+    tape.append(counting(21, 10)[:1])
+    assert tape.read(20, 2).tolist() == [[21, 22], [21, 22]]
+
+
+def test_a_tape_knows_where_nothing_is_heard() -> None:
+    tape = Tape()
+    assert tape.silent(0, 100)
+    tape.skip_to(50)
+    assert tape.silent(0, 1000)
+    tape.append(counting(1, 10))
+    tape.skip_to(100)
+    assert tape.silent(0, 50) and not tape.silent(0, 51)
+    assert not tape.silent(59, 10) and tape.silent(60, 100)
+    tape.forget()
+    assert tape.silent(0, 1000)
+
+
+def test_what_is_read_does_not_change_with_the_tape() -> None:
+    tape = Tape()
+    tape.skip_to(0)
+    tape.append(counting(1, 10))
+    sound = tape.read(0, 10)
+    tape.fade_out(since=0, samples=10)
+    assert sound[0].tolist() == list(range(1, 11))
