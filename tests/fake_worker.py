@@ -99,6 +99,8 @@ def obey(
         if isinstance(command, control.AddDestination):
             told = {"type": "destination", "name": command.name, "to": "rtmp://host/app/…", "state": "live"}
             announce({**told, "bytes": 10, "retries": 0})
+        if isinstance(command, control.Pause | control.Resume):
+            announce({"type": "pause", "paused": isinstance(command, control.Pause), "at": 0.0})
         announce(answer(command, error=error, message="" if error else "done"))
         if isinstance(command, control.Stop):
             stop.set()

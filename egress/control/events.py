@@ -78,6 +78,14 @@ def since(
     return tuple(Event(*row) for row in connection.execute(statement, {"since": seq, "most": limit}))
 
 
+def before(connection: Connection, seq: int | None, *, job: str, limit: int = 200) -> tuple[Event, ...]:
+    """Events of a job before a sequence number, or its latest (None), the latest first."""
+    statement = select(*_COLUMNS).where(_E.job == job).order_by(_E.seq.desc()).limit(limit)
+    if seq is not None:
+        statement = statement.where(_E.seq < seq)
+    return tuple(Event(*row) for row in connection.execute(statement))
+
+
 def last(connection: Connection) -> int:
     """The highest sequence number given so far."""
     number: int = connection.execute(_LAST).scalar_one()

@@ -226,6 +226,8 @@ class Follower:
             return
         if "seq" in event:
             self.live["told"] = event["seq"]
+        if kind == "pause":
+            self.live["paused"] = bool(event.get("paused"))
         if kind == "ready":
             self._ready(event)
         elif kind == "restart":
@@ -293,7 +295,7 @@ class Follower:
         made = [artifacts.of_row(row) for row in event.get("artifacts", ())]
         blame = Blame(event["blame"]) if event.get("blame") else None
         length = round(event["duration"] * SECOND) if "duration" in event else self.figures.length
-        self.live |= {"worker": None, "whip": None, "publish": None, "live": None}
+        self.live |= {"worker": None, "whip": None, "publish": None, "live": None, "paused": False}
         live, ended = dict(self.live), dict(self.figures.shown) or None
 
         def move(c: Connection) -> KeptJob | None:

@@ -14,7 +14,8 @@ _TEXT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _NOWHERE: dict[str, Any] = {}
 
 LIVE = ("live", "whip", "thumbnail")
-"""What `job_moves.set_live` may say beside `manifest`, `publish` and `destinations`: each is in the view, or null."""
+"""What `job_moves.set_live` may say beside `manifest`, `publish`, `paused` and `destinations`: each is in the view, or
+null."""
 
 
 def encode(job: KeptJob) -> bytes:
@@ -61,6 +62,7 @@ def _made(job: KeptJob) -> str:
         "schedule": job.schedule,
         "state": job.state.value,
         "desired": job.desired,
+        "paused": bool(live.get("paused")),
         "reason": job.reason,
         "blame": job.blame.value if job.blame else None,
         "attempts": job.attempts,

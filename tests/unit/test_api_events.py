@@ -77,6 +77,17 @@ async def test_a_page_of_events_goes_on_after_the_last_one(stand: Stand) -> None
         assert first["items"] + rest["items"] == whole["items"] and rest["next"] is None
 
 
+async def test_a_page_of_events_begins_with_the_latest_where_asked(stand: Stand) -> None:
+    job = await stand.job(over=True)
+    async with browser(stand) as web:
+        path = f"/api/v1/jobs/{job.id}/events"
+        whole = (await web.get(path)).json()["items"]
+        first = (await web.get(f"{path}?before=0&limit=3")).json()
+        rest = (await web.get(f"{path}?limit=3&before={first['next']}")).json()
+        assert first["items"] + rest["items"] == whole[::-1] and rest["next"] is None
+        assert (await web.get(f"{path}?before=0&since=0")).json()["details"][0]["field"] == "before"
+
+
 async def test_a_stream_tells_changes_and_figures_as_they_come(stand: Stand) -> None:
     async with served(stand) as web, web.stream("GET", "/api/v1/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")

@@ -14,7 +14,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from egress.control import artifacts, attempts, detached_run, events, following, job_moves, jobs, servers, templates
+from egress.control import (
+    artifacts,
+    attempts,
+    detached_run,
+    events,
+    following,
+    job_moves,
+    job_views,
+    jobs,
+    servers,
+    templates,
+)
 from egress.control.following import Follower
 from egress.control.jobs import KeptJob, RoomTaken
 from egress.control.processes import Process
@@ -133,6 +144,26 @@ async def test_a_job_goes_from_its_start_to_its_file_and_all_of_it_is_told(tmp_p
         assert log is not None and log.read_text() == f"attempt 1 of {job.id}\n"
         assert not there(follower.order.folder)
         assert service.live("standup") is None
+        hearing.cancel()
+
+
+async def test_a_pause_is_said_of_a_job_while_it_lasts(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        heard: list[Update] = []
+        hearing = asyncio.create_task(_hear(service, heard))
+        made = await service.start(request(), ADMIN)
+        follower = service.supervisor.followers[made.job.id]
+        await asyncio.wait_for(follower.ready.wait(), 10)
+        for command, paused in (("pause", True), ("resume", False)):
+            await service.command(made.job.id, {"command": command})
+            async with asyncio.timeout(10):
+                while not any(u.kind == "job" and u.data["paused"] is paused for u in heard):
+                    await asyncio.sleep(0.02)
+            heard.clear()
+        assert [kind for kind in await types(service, made.job.id) if "pause" in kind] == ["pause.began", "pause.ended"]
+        await service.command(made.job.id, {"command": "pause"})
+        await service.stop(made.job.id, "enough")
+        assert not job_views.view(await ended(service, follower))["paused"]
         hearing.cancel()
 
 

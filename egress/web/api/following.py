@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from egress.control import events, job_views, jobs
 from egress.control.events import Event
 from egress.control.updates import Update, event_view
-from egress.model.errors import EgressError, NotFound, TooMany
+from egress.model.errors import EgressError, NotFound, RequestError, TooMany
 from egress.web.answers import Json
 from egress.web.api import views
 from egress.web.api.call import Call, Id, Job, Limit, call
@@ -36,6 +36,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LARGEST_SEQ = (1 << 63) - 1
 
 Since = Annotated[int | None, Query(ge=0, le=_LARGEST_SEQ, description="After the event of this `seq`; 0 is all.")]
+Before = Annotated[
+    int | None,
+    Query(ge=0, le=_LARGEST_SEQ, description="Before the event of this `seq`, the latest first; 0 is from the latest."),
+]
 LastEventId = Annotated[
     str | None, Header(max_length=20, pattern="^[0-9]{1,18}$", description="Where a stream broke off.")
 ]
@@ -43,14 +47,25 @@ LastEventId = Annotated[
 
 @routes.on("GET /jobs/{id}/events", "read", (views.EventPage, STREAM), refuses=(404,))
 async def follow_job(
-    request: Request, id: Id, since: Since = None, limit: Limit = 50, last_event_id: LastEventId = None
+    request: Request,
+    id: Id,
+    since: Since = None,
+    before: Before = None,
+    limit: Limit = 50,
+    last_event_id: LastEventId = None,
 ) -> Response:
-    """What happened to a job, in order; with `Accept: text/event-stream` also what happens from now on."""
+    """What happened to a job, in order, or with `before` the latest first; with `Accept: text/event-stream` also what
+    happens from now on."""
     asked = call(request)
     await asked.job(id)
     if STREAM in request.headers.get("accept", ""):
         return _stream(request, id, since, last_event_id)
-    found = await asked.service.store.read(events.since, since or 0, job=id, limit=limit)
+    if before is None:
+        found = await asked.service.store.read(events.since, since or 0, job=id, limit=limit)
+    elif since is None:
+        found = await asked.service.store.read(events.before, before or None, job=id, limit=limit)
+    else:
+        raise RequestError("before: cannot be together with since", (("before", "cannot be together with since"),))
     more = str(found[-1].seq) if len(found) == limit else None
     return Json({"items": [event_view(event) for event in found], "next": more})
 

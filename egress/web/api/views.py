@@ -72,6 +72,7 @@ class JobView(View):
     schedule: str | None = Field(description="The schedule it is of.")
     state: JobState
     desired: Literal["run", "stop"]
+    paused: bool = Field(description="Whether a pause lasts.")
     reason: str = Field(description="Why it stops, ended or failed.")
     blame: Blame | None = Field(description="Whose fault it is that it failed.")
     attempts: int = Field(description="How often a worker was started for it.")
