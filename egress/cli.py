@@ -1,4 +1,4 @@
-"""The `egress` command: record, serve, demo, preview, check, doctor, recover. Each imports what it needs."""
+"""The `egress` command: record, serve, demo, preview, compose, check, doctor, recover. Each imports what it needs."""
 
 from __future__ import annotations
 
@@ -128,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     preview.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
     preview.set_defaults(run=_preview, spool=None)
 
+    from egress.commands import parsers
+
+    parsers.add_compose(commands)
+
     check = commands.add_parser("check", help="validate a pipeline document and list all its problems")
     check.add_argument("file", metavar="FILE")
     check.set_defaults(run=_check)
@@ -143,8 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--for", dest="valid", default="1h", metavar="TIME", help="like 90m, default: %(default)s")
     token.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
     token.set_defaults(run=_token, spool=None)
-
-    from egress.commands import parsers
 
     parsers.add_service_commands(commands)
 
@@ -239,8 +241,9 @@ def _recover(arguments: argparse.Namespace) -> int:
 
     settings = settings_of(arguments)
     root, told = arguments.where or Path(settings.spool), settings.storage_options()
-    if not root.is_dir() and arguments.where is not None:
-        raise RequestError(f"spool {root} is not a folder; name one, or leave it out for the default")
+    if not root.is_dir() and (arguments.where is not None or root.exists()):
+        wrong = f"{root} is not a folder; name one, or leave it out for the default"
+        raise RequestError(f"spool {wrong}", (("spool", wrong),))
     failed = False
     found = False
     one = JobFolder(root.absolute())

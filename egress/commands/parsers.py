@@ -13,6 +13,26 @@ def add_service_commands(commands: Any) -> None:
     _schedule(commands)
 
 
+def add_compose(commands: Any) -> None:
+    """Add `compose` to the command line."""
+    compose = commands.add_parser(
+        "compose", help="make a programme of recorded tracks or media files, as fast as the machine allows"
+    )
+    compose.add_argument("source", metavar="MANIFEST|FOLDER", help="a job that kept its tracks, or media files")
+    compose.add_argument("--out", required=True, metavar="FILE", help=".mp4, .m4a, .ogg, .mp3, .webm, or FOLDER/: HLS")
+    compose.add_argument("--pipeline", default="record-grid", metavar="NAME|FILE", help="default: %(default)s")
+    compose.add_argument("--layout", metavar="NAME", help="default: the pipeline's")
+    compose.add_argument("--theme", choices=("dark", "light"), help="default: the pipeline's")
+    compose.add_argument("--size", metavar="WxH", help="default: the pipeline's")
+    compose.add_argument("--from", dest="begin", type=float, metavar="S", help="session time to begin at")
+    compose.add_argument("--to", dest="end", type=float, metavar="S", help="session time to end at")
+    compose.add_argument("--seconds", type=float, metavar="S", help="at most this much")
+    compose.add_argument("--force", action="store_true", help="replace what is there already")
+    compose.add_argument("--json", action="store_true", help="print events as JSON lines")
+    compose.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
+    compose.set_defaults(run=_run_compose, spool=None)
+
+
 def _keys(commands: Any) -> None:
     keys = commands.add_parser("keys", help="who may use the service: API keys in its database")
     actions = keys.add_subparsers(dest="action", required=True, metavar="add|list|revoke")
@@ -99,6 +119,12 @@ def _server_flags(*parsers: argparse.ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="JSON lines")
         parser.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
         parser.set_defaults(spool=None)
+
+
+def _run_compose(arguments: argparse.Namespace) -> int:
+    from egress.commands import compose
+
+    return compose.run(arguments)
 
 
 def _run_keys(arguments: argparse.Namespace) -> int:

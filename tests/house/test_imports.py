@@ -58,9 +58,10 @@ ALLOWED: dict[str, set[str]] = {
     "worker": {"model", "lines", "session", "storage", "reporting"},
     "recovery": {"model", "berths", "storage"},
     "preview": {"model", "layouts", "media", "sinks", "demo", "pipelines"},
+    "composing": {"model", "layouts", "media", "sinks", "pipelines"},
     "foreground": {"model", "lines", "control", "web"},
     "progress": {"model", "control"},
-    "commands": {"model", "logs", "client", "control", "web", "ordering", "foreground", "progress", "demo", "preview"},
+    "commands": {"model", "logs", "client", "control", "web", "ordering", "foreground", "progress", "demo", "preview", "composing", "programs"},
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""

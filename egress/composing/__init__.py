@@ -1,0 +1,1 @@
+"""Composition after the fact: recorded tracks made into a programme, as fast as the machine allows."""
