@@ -21,6 +21,12 @@ from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, refuse
 from egress.model.streams import STREAM_DOCS
 
+_TAKE_FILES = {
+    "to": ("the output folder", "--to", 0o777),
+    "spool": ("the spool", "--spool, EGRESS_SPOOL", 0o700),
+}
+"""Folders that must take files: what people call each, what names another, its mode when it is made."""
+
 
 def new_job_id(now: datetime) -> str:
     """A job id that sorts by time and never repeats."""
@@ -106,8 +112,8 @@ def order_of(room: str, document: Pipeline, *, pictures: Sequence[Path], **optio
     resolved = look_texts.filled(resolved, look_texts.values(room=name, job=job, pipeline=document.name, started=now))
     if not overwrite:
         check_free(resolved)
-    check_writable("the output folder", root)
-    check_writable("the spool", spool)
+    check_writable("to", root)
+    check_writable("spool", spool)
     check_stores(resolved, storages, replacing=overwrite)
     manifest = options.get("manifest")
     return JobOrder(
@@ -207,12 +213,25 @@ def check_stores(pipeline: Pipeline, options: Mapping[str, Mapping[str, str]], *
         raise refuse(f"pipeline {pipeline.name}", found)
 
 
-def check_writable(what: str, folder: Path) -> None:
-    """Make sure that files can be made in a folder, by making one; raises RequestError saying which and why not."""
+def check_writable(field: str, folder: Path) -> None:
+    """Make sure that files can be made in a folder, `to` or the `spool`, by making one.
+
+    Raises RequestError saying which and why not.
+    """
+    what, mend, mode = _TAKE_FILES[field]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b".")
     except OSError as error:
-        message = f"{what} {folder} cannot be used: {error.strerror or error}; name one that can be written to"
-        raise RequestError(message, ((what, message),)) from None
+        wrong = f"{folder} cannot be used: {_why_not(error)}; name a folder this user may write ({mend})"
+        raise RequestError(f"{what} {wrong}", ((field, wrong),)) from None
+
+
+def _why_not(error: OSError) -> str:
+    match error:
+        case FileExistsError():
+            return "it is a file"
+        case NotADirectoryError():
+            return "a part of it is a file"
+    return error.strerror or str(error)

@@ -57,7 +57,8 @@ class HttpServer:
 
     Entering raises RequestError when the address can not be had, Fault when the app does not start. Leaving stops at
     once to accept, calls `stopping`, gives requests in flight `grace` seconds, then cancels them. With `most`, requests
-    beyond so many connections at a time are answered 503. `lifespan` says whether the app has one.
+    beyond so many connections at a time are answered 503. `lifespan` says whether the app has one. A
+    `listener` (`listener_on`) of that host and port is used in place of one of its own.
     """
 
     def __init__(
@@ -70,9 +71,11 @@ class HttpServer:
         most: int | None = None,
         lifespan: bool = False,
         stopping: Callable[[], None] | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         self.host = host
         self.port = port
+        self._listener = listener
         self._grace = grace
         self._server = _Server(
             uvicorn.Config(
@@ -98,7 +101,7 @@ class HttpServer:
         return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        listener = _listener(self.host, self.port)
+        listener = self._listener or listener_on(self.host, self.port)
         self.port = listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve([listener]), name=f"http-{self.port}")
         while not self._server.started:
@@ -122,7 +125,8 @@ class HttpServer:
         self._task = None
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener_on(host: str, port: int) -> socket.socket:
+    """A socket that listens there, `port` 0 takes a free one; raises RequestError when the address can not be had."""
     try:
         if not 0 <= port <= 65535:
             raise OverflowError("a port is a number from 0 to 65535")
@@ -130,7 +134,9 @@ def _listener(host: str, port: int) -> socket.socket:
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, OverflowError, UnicodeError) as error:
-        raise RequestError(f"can not listen on {host}:{port}: {error}", (("listen", "is not an address"),)) from None
+        why = getattr(error, "strerror", None) or error
+        wrong = f"{host}:{port} is not an address of this machine: {why}; write it like 127.0.0.1:8080"
+        raise RequestError(f"can not listen: {wrong}", (("listen", wrong),)) from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

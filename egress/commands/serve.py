@@ -18,7 +18,7 @@ from egress.control.service import Service
 from egress.model.media import SECOND
 from egress.model.settings import Settings
 from egress.web.auth import is_local
-from egress.web.server import WebServer
+from egress.web.server import WebServer, address_had
 from egress.web.service import create_service_app
 
 IMPATIENCE = 0.5
@@ -51,13 +51,15 @@ class _Serving:
             loop.add_signal_handler(number, self._signalled, number)
         local = is_local(f"{self._host}:{self._port}")
         host = f"[{self._host}]" if ":" in self._host else self._host
-        opening = Service.open(self._settings, self._arguments.to, url=f"http://{host}:{self._port}", exposed=not local)
-        async with opening as service:
-            app = create_service_app(service, scheduler=service.scheduler)
-            async with WebServer(app, host=self._host, port=self._port) as web:
-                await self._greet(service, web.url, local=local)
-                await self._ending.wait()
-                await self._end(service)
+        # Before the service begins: it takes up jobs at once, and they would be left again.
+        with address_had(self._host, self._port) as listener:
+            url = f"http://{host}:{listener.getsockname()[1]}"
+            async with Service.open(self._settings, self._arguments.to, url=url, exposed=not local) as service:
+                app = create_service_app(service, scheduler=service.scheduler)
+                async with WebServer(app, host=self._host, port=self._port, listener=listener) as web:
+                    await self._greet(service, web.url, local=local)
+                    await self._ending.wait()
+                    await self._end(service)
         return 0
 
     def _signalled(self, number: int) -> None:

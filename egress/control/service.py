@@ -33,6 +33,7 @@ from egress.model.job import JobState
 from egress.model.providers import cautions
 from egress.model.request import Caller, JobRequest
 from egress.model.settings import Settings
+from egress.ordering import check_writable
 
 OPEN_WITHIN = 10.0
 """Seconds a room has to open that a publisher asked for."""
@@ -74,6 +75,7 @@ class Service:
         nothing by which friends could be told from strangers.
         """
         spool = settings.spool
+        await asyncio.to_thread(_check_folders, spool, root)
         for folder in (spool, spool / commission.LOGS, spool / THUMBNAILS):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = await asyncio.to_thread(Store.open, settings.database, spool, settings.secret_key)
@@ -320,6 +322,11 @@ class Service:
     def _tell_hls(self, job: str, event: Event) -> None:
         for callback in tuple(self._hls):
             callback(job, event)
+
+
+def _check_folders(spool: Path, root: Path) -> None:
+    check_writable("spool", spool)
+    check_writable("to", root)
 
 
 def _places(connection: Connection, job: KeptJob) -> tuple[str, ...]:

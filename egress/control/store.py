@@ -18,6 +18,7 @@ from egress.control.resealing import check_keys
 from egress.control.sealing import Sealer, read_keys
 from egress.model.errors import Fault
 from egress.model.secrets import Secret
+from egress.ordering import check_writable
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -61,6 +62,8 @@ class Store:
         `key` is EGRESS_SECRET_KEY; without it the key is in a file beside the database, or in the spool. Takes up to
         some seconds when the database is new. Raises RequestError naming the setting that is wrong.
         """
+        if url is None:
+            check_writable("spool", spool)
         address = database.read_url(url, spool)
         engine = database.connect(address)
         home = Path(str(address.database)).parent if database.is_sqlite(address) else spool

@@ -18,7 +18,7 @@ from egress.control.commission import LOGS, log_of
 from egress.control.following import THUMBNAILS
 from egress.control.store import Store
 from egress.control.values import micros, new_id
-from egress.model.errors import DestinationError, EgressError, RequestError
+from egress.model.errors import EgressError, RequestError
 from egress.model.targets import file_part, scheme_of
 
 LARGEST_LOG = 4 << 20
@@ -51,7 +51,7 @@ class Identity:
 def identify(spool: Path, *, alone: bool) -> Identity:
     """The first server of this spool that no living process is; `alone`: there may be only one.
 
-    Raises RequestError when it runs already, DestinationError when the spool cannot be used.
+    Raises RequestError when it runs already, or the spool cannot be used.
     """
     try:
         (spool / _SERVERS).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,7 +64,8 @@ def identify(spool: Path, *, alone: bool) -> Identity:
                 continue
             return Identity(_named(handle), handle)
     except OSError as error:
-        raise DestinationError(f"spool {spool}: {error.strerror}; choose another with --spool") from error
+        wrong = f"{spool}: {error.strerror}; choose another with --spool"
+        raise RequestError(f"spool {wrong}", (("spool", wrong),)) from error
     wrong = "is in use by another egress serve; end that, or choose another with --spool"
     raise RequestError(f"spool {spool} {wrong}", (("spool", wrong),))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+from collections.abc import Iterator
+
 from starlette.types import ASGIApp
 
-from egress.serving import HttpServer
+from egress.serving import HttpServer, listener_on
 
 
 class WebServer(HttpServer):
@@ -14,6 +18,21 @@ class WebServer(HttpServer):
     wait.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, grace: int = 2) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace: int = 2,
+        listener: socket.socket | None = None,
+    ) -> None:
         stopping = getattr(getattr(app, "state", None), "stopping", None)
-        super().__init__(app, host=host, port=port, grace=grace, lifespan=True, stopping=stopping)
+        super().__init__(app, host=host, port=port, grace=grace, lifespan=True, stopping=stopping, listener=listener)
+
+
+@contextlib.contextmanager
+def address_had(host: str, port: int) -> Iterator[socket.socket]:
+    """The address, had for the length of the context before anything begins that needs it; raises RequestError."""
+    with contextlib.closing(listener_on(host, port)) as listener:
+        yield listener
