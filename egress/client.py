@@ -158,6 +158,8 @@ def _refusal(status: int, text: str) -> EgressError:
         return ServiceError(f"the service answers {status}: {text[:200]}")
     if status == 401:
         message += " (EGRESS_API_KEY)"
+    # What is wrong with each field is for people as well, where the message does not say it already.
+    message += "".join(f"\n  {field}: {what}" for field, what in problems if field and what not in message)
     if status < 500:
         return _ERRORS.get(status, RequestError)(message, problems)
     return ServiceError(message, blame)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from egress.control.attempts import Ending
+from egress.model.document import parse
 from egress.model.errors import RequestError
 from egress.model.order import JobOrder
 from egress.model.providers import cautions
@@ -74,6 +75,27 @@ def addresses(given: Sequence[str]) -> tuple[str, ...]:
             ) from None
         found += [line.strip() for line in lines if line.strip()]
     return tuple(found)
+
+
+def document_of(file: str) -> dict[str, Any]:
+    """The YAML or JSON document in a file, `-` for standard input, as JSON knows it; raises RequestError.
+
+    Documents hold secrets, which belong into no command line.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        why = f"{file}: {error.strerror}; name a file that holds the document as YAML or JSON"
+        raise RequestError(why, (("file", why),)) from None
+    data: dict[str, Any] = json.loads(json.dumps(parse(raw, file).data, default=str))
+    return data
+
+
+def say(arguments: argparse.Namespace, document: Mapping[str, Any], line: str) -> None:
+    """Write a line about a document, or with --json the document itself."""
+    out = Output(sys.stdout)
+    out.write((json.dumps(document, ensure_ascii=False) if arguments.json else line) + "\n")
+    out.flush()
 
 
 def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.client import Client, part
-from egress.commands.common import Output, addresses, settings_of
+from egress.commands.common import Output, addresses, say, settings_of
 from egress.model.errors import RequestError
 from egress.progress import Progress
 
@@ -34,7 +34,7 @@ def _start(client: Client, arguments: argparse.Namespace) -> int:
     if overrides:
         request["overrides"] = overrides
     job = client.call("POST", "jobs", request)
-    _tell(arguments, job, f"{job['id']}  {job['state']}")
+    say(arguments, job, f"{job['id']}  {job['state']}")
     return _watched(client, job["id"], arguments) if arguments.watch else DONE
 
 
@@ -42,7 +42,7 @@ def _list(client: Client, arguments: argparse.Namespace) -> int:
     shown = client.pages("jobs", state=arguments.state, room=arguments.room, limit=min(arguments.limit, 200))
     for _, job in zip(range(arguments.limit), shown, strict=False):
         length = _length(job["duration"])
-        _tell(arguments, job, f"{job['id']}  {job['state']:<10} {length:>8}  {job['pipeline']}  {job['room']}")
+        say(arguments, job, f"{job['id']}  {job['state']:<10} {length:>8}  {job['pipeline']}  {job['room']}")
     return DONE
 
 
@@ -50,20 +50,20 @@ def _show(client: Client, arguments: argparse.Namespace) -> int:
     job = client.call("GET", f"jobs/{part(arguments.id)}")
     made = client.call("GET", f"jobs/{part(arguments.id)}/artifacts")["items"]
     if arguments.json:
-        _tell(arguments, {**job, "artifacts": made}, "")
+        say(arguments, {**job, "artifacts": made}, "")
         return DONE
     rows = [(name, job.get(name)) for name in ("id", "room", "pipeline", "state", "reason", "created", "ended")]
     for name, value in [*rows, ("length", _length(job["duration"])), ("attempts", job["attempts"])]:
         if value not in (None, ""):
-            _tell(arguments, {}, f"{name:<10} {value}")
+            say(arguments, {}, f"{name:<10} {value}")
     for one in made:
-        _tell(arguments, {}, f"{one['kind']:<10} {one['location']}")
+        say(arguments, {}, f"{one['kind']:<10} {one['location']}")
     return DONE
 
 
 def _stop(client: Client, arguments: argparse.Namespace) -> int:
     job = client.call("POST", f"jobs/{part(arguments.id)}/stop", {"reason": arguments.reason})
-    _tell(arguments, job, f"{job['id']}  {job['state']}")
+    say(arguments, job, f"{job['id']}  {job['state']}")
     return _watched(client, job["id"], arguments) if arguments.watch else DONE
 
 
@@ -75,7 +75,7 @@ def _say(client: Client, arguments: argparse.Namespace) -> int:
     except ValueError:
         command = {"command": text}
     answer = client.call("POST", f"jobs/{part(arguments.id)}/commands", command)
-    _tell(arguments, answer, str(answer.get("message", "done")))
+    say(arguments, answer, str(answer.get("message", "done")))
     return DONE
 
 
@@ -109,7 +109,7 @@ def _watched(client: Client, job: str, arguments: argparse.Namespace) -> int:
     away = False
     for kind, data in client.follow(job):
         if arguments.json:
-            _tell(arguments, {"kind": kind, **data}, "")
+            say(arguments, {"kind": kind, **data}, "")
         elif kind == "figures":
             show({"type": "alive", **(data.get("figures") or {})})
         elif kind == "event":
@@ -120,9 +120,9 @@ def _watched(client: Client, job: str, arguments: argparse.Namespace) -> int:
         state = data if kind == "job" else state
     if not arguments.json:
         show({"type": "ended"})
-        _tell(arguments, {}, f"{state['state']}: {state['reason']}")
+        say(arguments, {}, f"{state['state']}: {state['reason']}")
         for one in client.call("GET", f"jobs/{part(job)}/artifacts")["items"]:
-            _tell(arguments, {}, f"  {one['kind']}  {one['location']}")
+            say(arguments, {}, f"  {one['kind']}  {one['location']}")
     return DONE if state["state"] == "finished" else FAILED
 
 
@@ -131,12 +131,6 @@ def _seen(event: dict[str, Any]) -> dict[str, Any]:
     if event["type"] == "job.recovering":
         return {"type": "restart", "reason": event["body"].get("reason") or "without a word"}
     return {**event["body"], "type": str(event["type"]).partition(".")[0]}
-
-
-def _tell(arguments: argparse.Namespace, document: dict[str, Any], line: str) -> None:
-    out = Output(sys.stdout)
-    out.write((json.dumps(document, ensure_ascii=False) if arguments.json else line) + "\n")
-    out.flush()
 
 
 def _length(seconds: float | None) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 
 
 def add_service_commands(commands: Any) -> None:
-    """Add `keys`, `jobs` and `schedule` to the command line."""
+    """Add `keys`, `jobs`, `schedule`, `templates` and `webhooks` to the command line."""
     _keys(commands)
     _jobs(commands)
     _schedule(commands)
+    _templates(commands)
+    _webhooks(commands)
 
 
 def add_compose(commands: Any) -> None:
@@ -113,6 +115,48 @@ def _schedule(commands: Any) -> None:
     schedule.set_defaults(run=_run_schedule)
 
 
+def _templates(commands: Any) -> None:
+    templates = commands.add_parser("templates", help="what a running service does about rooms by itself")
+    actions = templates.add_subparsers(dest="action", required=True, metavar="list|show|put|delete")
+    put = actions.add_parser("put", help="keep a template, in place of the one of its name")
+    put.add_argument("file", metavar="FILE", help="the template as YAML or JSON; - for standard input")
+    put.add_argument("--name", metavar="NAME", help="default: the document's")
+    put.add_argument("--version", type=int, metavar="N", help="only in place of this version; 0: only if there is none")
+    show = actions.add_parser("show", help="one template, without its secrets")
+    delete = actions.add_parser("delete", help="forget a template; its jobs go on")
+    for action in (show, delete):
+        action.add_argument("name", metavar="NAME")
+    _server_flags(put, show, delete, actions.add_parser("list", help="all templates"))
+    templates.set_defaults(run=_run_templates)
+
+
+def _webhooks(commands: Any) -> None:
+    webhooks = commands.add_parser("webhooks", help="whom a running service tells what happens")
+    words = "list|show|add|put|delete|test|deliveries|replay"
+    actions = webhooks.add_subparsers(dest="action", required=True, metavar=words)
+    add = actions.add_parser("add", help="keep a webhook; the secret that signs is printed once")
+    put = actions.add_parser("put", help="change a webhook")
+    deliveries = actions.add_parser("deliveries", help="what it was told, or is to be, the latest first")
+    replay = actions.add_parser("replay", help="send one again")
+    found = [
+        put,
+        deliveries,
+        replay,
+        actions.add_parser("show", help="one webhook, without its secrets"),
+        actions.add_parser("delete", help="forget a webhook, and what it was still to be told"),
+        actions.add_parser("test", help="send it a test"),
+    ]
+    for action in found:
+        action.add_argument("id", metavar="ID")
+    for action in (add, put):
+        action.add_argument("file", metavar="FILE", help="the webhook as YAML or JSON; - for standard input")
+    deliveries.add_argument("--state", metavar="STATE", help="like failed, or several with commas between")
+    deliveries.add_argument("--limit", type=int, default=50, metavar="N", help="default: %(default)s")
+    replay.add_argument("delivery", metavar="DELIVERY", help="its id, as in deliveries")
+    _server_flags(add, *found, actions.add_parser("list", help="all webhooks, the latest first"))
+    webhooks.set_defaults(run=_run_webhooks)
+
+
 def _server_flags(*parsers: argparse.ArgumentParser) -> None:
     for parser in parsers:
         parser.add_argument("--server", metavar="URL", help="the service (EGRESS_SERVER); its key: EGRESS_API_KEY")
@@ -143,3 +187,15 @@ def _run_schedule(arguments: argparse.Namespace) -> int:
     from egress.commands import schedule
 
     return schedule.run(arguments)
+
+
+def _run_templates(arguments: argparse.Namespace) -> int:
+    from egress.commands import templates
+
+    return templates.run(arguments)
+
+
+def _run_webhooks(arguments: argparse.Namespace) -> int:
+    from egress.commands import webhooks
+
+    return webhooks.run(arguments)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,3 +213,78 @@ def test_commands_with_secrets_come_from_a_file(
     assert told == ["add-destination", "pause"]
     assert main(["jobs", "say", job, f"@{tmp_path}/none"]) == 2
     assert "name a file that holds one command" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[dict[str, Any]]]:
+    """A command line of the service: what it printed with --json."""
+    monkeypatch.setenv("EGRESS_SERVER", served.url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> list[dict[str, Any]]:
+        assert main([*words, "--json"]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_templates_are_kept_from_a_file_shown_and_deleted(
+    command: Callable[..., list[dict[str, Any]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text("rooms: [team-*]\npipelines: [record-grid]\nstart: role:host\nmetadata: {since: 2026-12-24}\n")
+    assert main(["templates", "put", "teams.yaml"]) == 2
+    assert "--name NAME" in capsys.readouterr().err
+    [kept] = command("templates", "put", "teams.yaml", "--name", "teams", "--version", "0")
+    assert (kept["version"], kept["document"]["metadata"]) == (1, {"since": "2026-12-24"})
+    assert main(["templates", "put", "teams.yaml", "--name", "teams", "--version", "7"]) == 2
+    assert command("templates", "list") == command("templates", "show", "teams") == [kept]
+    capsys.readouterr()
+    assert main(["templates", "show", "teams"]) == 0
+    shown = capsys.readouterr().out
+    assert "teams  start: role:host  team-* in local:{room}  record-grid" in shown and "since: 2026-12-24" in shown
+    file.write_text("name: other\npipelines: []\nstart: soon\n")
+    assert main(["templates", "put", "teams.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "pipelines" in said and "start" in said
+    command("templates", "delete", "teams")
+    assert command("templates", "list") == []
+    assert main(["templates", "show", "teams"]) == 2
+
+
+def test_webhooks_are_kept_from_a_file_tested_and_told_again(
+    command: Callable[..., list[dict[str, Any]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hook.json").write_text('{"url": "https://user:word@example.org/hooks/egress", "events": ["job.*"]}')
+    [made] = command("webhooks", "add", "hook.json")
+    assert made["secret"].startswith("whsec_") and "word" not in made["url"]
+    (tmp_path / "hook.json").write_text('{"url": "https://example.org/elsewhere", "events": ["*"], "enabled": false}')
+    [changed] = command("webhooks", "put", made["id"], "hook.json")
+    assert (changed["url"], changed["enabled"]) == ("https://example.org/elsewhere", False)
+    assert command("webhooks", "list") == command("webhooks", "show", made["id"]) == [changed]
+    (tmp_path / "hook.json").write_text('{"url": "https://example.org/elsewhere"}')
+    command("webhooks", "put", made["id"], "hook.json")
+    [sent] = command("webhooks", "test", made["id"])
+    assert command("webhooks", "deliveries", made["id"], "--state", "waiting") == [sent]
+    assert command("webhooks", "deliveries", made["id"], "--state", "failed") == []
+    assert command("webhooks", "replay", made["id"], sent["id"])[0]["event_id"] == sent["event_id"]
+    assert main(["webhooks", "deliveries", made["id"]]) == 0
+    assert f"{sent['id']}  " in (said := capsys.readouterr().out) and "webhook.test" in said
+    assert main(["webhooks", "deliveries", made["id"], "--state", "lost"]) == 2
+    command("webhooks", "delete", made["id"])
+    assert command("webhooks", "list") == []
+    assert main(["webhooks", "add", "nothing.yaml"]) == 2
+    assert "nothing.yaml: No such file" in capsys.readouterr().err
+
+
+def test_commands_show_documents_in_lines_without_secrets(
+    command: Callable[..., list[dict[str, Any]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hook.yaml").write_text("url: https://example.org/x\nnote: our CMS\n")
+    assert main(["webhooks", "add", "hook.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "our CMS" in said and "secret whsec_" in said
+    assert main(["webhooks", "list"]) == 0
+    assert "whsec_" not in (listed := capsys.readouterr().out) and "our CMS" in listed
