@@ -58,8 +58,10 @@ class Exertion:
                 spent = time.clock_gettime_ns(~number << 3 | _PER_THREAD)
             except OSError:
                 continue  # it has ended
-            # Threads that Python does not know are the encoders' own: no other library here starts any that work.
-            seen[number] = stages.get(number, "encode"), spent
+            before = self._seen.get(number, ("encode", 0))
+            # Python forgets a thread a moment before it has ended. Those it never knew are the encoders' own: no other
+            # library here starts any that work.
+            seen[number] = stages.get(number, before[0] if spent >= before[1] else "encode"), spent
         for number, (stage, spent) in self._seen.items():
             if number not in seen or seen[number][1] < spent:
                 self._ended[stage] += spent
