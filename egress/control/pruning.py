@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from egress.control import deliveries, events, jobs, occurrences, servers, triggers_seen
+from egress.control import deliveries, errands, events, jobs, occurrences, servers, triggers_seen
 from egress.control.values import Micros
 
 DAY = 24 * 3600 * 1_000_000
@@ -16,6 +16,7 @@ KEPT_FOR = {
     "triggers": 7 * DAY,
     "occurrences": 400 * DAY,
     "servers": DAY,
+    "errands": DAY // 24,
 }
 """Microseconds each is kept for."""
 
@@ -32,5 +33,6 @@ def prune(connection: Connection, now: Micros) -> dict[str, int]:
         "triggers": triggers_seen.prune,
         "occurrences": occurrences.prune,
         "servers": servers.prune,
+        "errands": errands.forget,
     }
     return {what: forget[what](connection, now - age) for what, age in KEPT_FOR.items()}

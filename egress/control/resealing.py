@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
 
 from egress.control.sealing import Sealer
-from egress.control.tables import facts, job_requests, pipelines, schedules, templates, webhooks
+from egress.control.tables import errands, facts, job_requests, pipelines, schedules, templates, webhooks
 from egress.model.errors import Fault, RequestError
 
 _FACT = "seal"
@@ -18,6 +18,7 @@ SEALED: Sequence[tuple[Table, Column[str], str]] = (
     (templates, templates.c.name, "template"),
     (schedules, schedules.c.id, "schedule"),
     (webhooks, webhooks.c.id, "webhook"),
+    (errands, errands.c.id, "errand"),
 )
 """Tables with a column `sealed`, the column that names a row, and what its rows are called when they are sealed."""
 

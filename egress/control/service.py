@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from egress.control import admission, artifacts, commission, entry, events, job_moves, jobs, servers, upkeep
+from egress.control.errands import Errands
 from egress.control.first_template import furnish
 from egress.control.following import PICTURE, THUMBNAILS
 from egress.control.jobs import Created, Draft, KeptJob
@@ -61,6 +62,7 @@ class Service:
         self.supervisor = Supervisor(store, settings, server, self._updates, self._tell_hls, self._lives.ended)
         self.scheduler = Scheduler(self)
         self.outbox = Outbox(store, server.id, judge=anywhere if settings.webhook_private else public)
+        self._errands = Errands(store, server.id, self._obey)
         self._opening: dict[str, asyncio.Task[str | None]] = {}
 
     @classmethod
@@ -186,7 +188,8 @@ class Service:
     async def command(self, job_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """What a running job's worker answers to a command (egress.model.control): {id, command, ok, message, details}.
 
-        Raises NotFound, RequestError with its problems when it is refused, Conflict when the job takes none now.
+        A job of another server is reached by way of the database. Raises NotFound, RequestError with its problems when
+        it is refused, Conflict when the job takes none now.
         """
         said = control.read(document)
         job = await self.store.read(jobs.get, job_id)
@@ -195,15 +198,11 @@ class Service:
                 raise _not_now(f"it is {job.state}")
             await self.stop(job_id, said.reason)
             return {"id": said.id, "command": said.command, "ok": True, "message": "stopping", "details": {}}
-        follower = self.supervisor.followers.get(job_id)
-        if follower is None:
-            where = (
-                f"it runs on another server, {job.server}; ask that one" if not job.is_over else f"it is {job.state}"
-            )
-            raise _not_now(where)
-        if follower.state is not JobState.RUNNING:
-            raise _not_now(f"it is {follower.state}")
-        return await follower.command(document)
+        if job.is_over:
+            raise _not_now(f"it is {job.state}")
+        if job.server != self.server.id and job_id not in self.supervisor.followers:
+            return await self._errands.ask(job, document)
+        return await self._obey(job_id, document)
 
     async def remove(self, job_id: str, *, artifacts: bool = False) -> None:
         """Forget a job that is over, with its log and picture; with `artifacts` also the files it made.
@@ -287,6 +286,15 @@ class Service:
             await self.stop(id_, reason)
         await self.supervisor.empty()
 
+    async def _obey(self, job_id: str, document: Mapping[str, Any]) -> Event:
+        """What the worker of a job of this server answers."""
+        follower = self.supervisor.followers.get(job_id)
+        if follower is None:
+            raise _not_now("it has ended, or is being taken up; look at its state, and try again in a moment")
+        if follower.state is not JobState.RUNNING:
+            raise _not_now(f"it is {follower.state}")
+        return await follower.command(document)
+
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         await self._updates.begin()
@@ -300,6 +308,8 @@ class Service:
             await self.supervisor.adopt_all()
             tasks += [lasting("scheduler", self.scheduler.run), lasting("triggers", self.triggers.run)]
             tasks.append(lasting("outbox", self.outbox.run))
+            if self.store.is_shared:
+                tasks.append(lasting("errands", self._errands.run))
             yield
         finally:
             self._updates.close()

@@ -267,5 +267,20 @@ servers = Table(
     _number("heartbeat"),
 )
 
+errands = Table(
+    "errands",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of("job", "jobs.id"),
+    _text("server"),
+    _text("sealed"),
+    _number("taken"),
+    _number("until"),
+    _text("answer", null=True),
+    Index(None, "server", "taken"),
+    Index(None, "job"),
+)
+"""Commands to jobs, for the server that holds each; `answer` is sealed as well. Whoever asked takes them away."""
+
 facts = Table("facts", metadata, Column("name", Text, primary_key=True), _text("value"))
 """What the store knows about itself, like a text by which it tells the right secret key."""

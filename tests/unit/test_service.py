@@ -401,6 +401,25 @@ async def test_a_stop_asked_of_another_server_is_seen_to(tmp_path: Path, monkeyp
         assert (job.state, "job.stopping" in await types(service, job.id)) == (JobState.FINISHED, True)
 
 
+async def test_commands_reach_jobs_of_another_server_and_are_answered_by_their_workers(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    shared = {"database": postgres.database().reveal(), "secret_key": "k" * 32}
+    async with serving(tmp_path, **shared) as holder, serving(tmp_path / "elsewhere", **shared) as service:
+        follower = await running(holder)
+        answer = await service.command(follower.id, {"command": "layout", "layout": "speaker", "id": "mine"})
+        assert (answer["ok"], answer["id"]) == (True, "mine")
+        await service.command(follower.id, {"command": "add-destination", "to": "rtmp://host/app/key", "name": "b"})
+        assert [one["name"] for one in follower.destinations] == ["b"]
+        with pytest.raises(RequestError) as refused:
+            await service.command(follower.id, {"command": "title", "text": "Ours"})
+        assert refused.value.problems == (("text", "is not for this room"),)
+        await holder.stop(follower.id, "enough")
+        await ended(holder, follower)
+        with pytest.raises(Conflict, match="it is finished"):
+            await service.command(follower.id, {"command": "pause"})
+
+
 async def test_what_is_removed_takes_its_files_along_but_none_outside_of_the_output_folder(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         follower = await running(service)

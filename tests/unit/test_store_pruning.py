@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import insert
+
 from egress.control import deliveries, events, hooks, job_lists, jobs, occurrences, pruning, schedules, triggers_seen
 from egress.control.pruning import DAY, KEPT_FOR
 from egress.control.store import Store
+from egress.control.tables import errands
 from egress.model.request import read_request
 from egress.model.schedule import read_schedule
 from egress.model.secrets import Secret
@@ -25,6 +28,8 @@ def test_what_is_old_is_forgotten_but_for_jobs_and_what_still_waits(store: Store
         schedule = schedules.create(connection, store.sealer, read_schedule(SCHEDULE), next_at=None).id
         occurrences.claim(connection, schedule, 0, "me")
         occurrences.claim(connection, schedule, 1, "me", state="missed")
+        left = {"id": "e", "job": "j", "server": "s", "sealed": "", "taken": 0, "until": DAY}
+        connection.execute(insert(errands).values(**left))
         assert set(pruning.prune(connection, DAY).values()) == {0}
         forgotten = pruning.prune(connection, 1000 * DAY)
         assert forgotten == dict.fromkeys(KEPT_FOR, 1) | {"events": 3, "servers": 0}
