@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from egress.control.attempts import Ending
+if TYPE_CHECKING:
+    from egress.control.attempts import Ending
 
 Event = dict[str, Any]
 

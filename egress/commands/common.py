@@ -9,15 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from egress.control.attempts import Ending
 from egress.model.document import parse
 from egress.model.errors import RequestError
-from egress.model.order import JobOrder
 from egress.model.providers import cautions
 from egress.model.settings import CONFIG_VARIABLE, NAMES, Settings, variable
 from egress.progress import Progress, summary
+
+if TYPE_CHECKING:
+    from egress.control.attempts import Ending
+    from egress.model.order import JobOrder
 
 DEFAULT_LISTEN = ("127.0.0.1", 8080)
 

@@ -29,6 +29,7 @@ class Film:
         context = self._stream.codec_context
         context.thread_type, context.thread_count = ThreadType.NONE, 1
         self._base = self._stream.time_base
+        self._scale = (SECOND * self._base.numerator, self._base.denominator)
         self._scout: Iterator[tuple[Nanos, bool]] | None = None
         self._scouted: Nanos = -1
         self._keys: deque[Nanos] = deque()
@@ -98,7 +99,7 @@ class Film:
                     self.broken += 1
                     self._intact = False
                     break
-                yield frame, int(frame.pts * self._base * SECOND)
+                yield frame, frame.pts * self._scale[0] // self._scale[1]
 
 
 def _only(container: Any, number: int) -> Any:

@@ -26,6 +26,8 @@ PATIENCE: Nanos = 120 * SECOND
 """How long the video encoder may take for one picture."""
 AHEAD = 2
 """Seconds of sound that may wait for its encoder."""
+LOOK_EVERY = 8
+"""Ticks between two looks at whoever may be behind; where there are smaller pictures, before each."""
 PAUSE = 0.002
 """Seconds between two looks at whoever is behind."""
 
@@ -50,6 +52,7 @@ class Projection:
         self._made = Production(
             pipeline, footage.started, on_packet, self._errors.append, on_warning, on_floor=self._give_floor
         )
+        self._rungs = tuple(info.id for info in self._made.infos if info.rung)
         self._happenings = deque(footage.happenings)
         self._room = Room(footage.room)
         self._direction = Direction.of(pipeline)
@@ -175,6 +178,8 @@ class Projection:
     def _wait(self) -> None:
         """Go on only when there is room for what a tick makes, wherever that goes."""
         self._check()
+        if self._made.ticks % LOOK_EVERY and not self._rungs:
+            return
         while self._behind() and not self._errors:
             time.sleep(PAUSE)
 
@@ -183,7 +188,7 @@ class Projection:
         if encoders["audio"]["waiting"] > AHEAD * self._pipeline.audio.rate or self._crowded():
             return True
         # Smaller pictures are never waited for in a live job: here nothing is lost for waiting.
-        return any(row["waiting"] > 1 for name, row in encoders.items() if name.startswith("video-"))
+        return any(encoders[rung]["waiting"] > 1 for rung in self._rungs)
 
     def _check(self) -> None:
         if self._errors:

@@ -18,7 +18,7 @@ from egress.model.media import SECOND, Nanos, Size
 
 log = logging.getLogger(__name__)
 
-MOST, LEAST = 8, 3
+MOST, LEAST = 6, 3
 """Pictures decoded ahead of the tick: as many as fit..."""
 ROOM = 6_000_000
 """...into so many bytes, before and after scaling, but never fewer than the least."""
@@ -122,7 +122,7 @@ class Reel:
     def _play(self, clip: Clip) -> bool:
         """Show a clip to its end; False when the reel is closed."""
         film: Film | None = None
-        broken = 0
+        broken = turn = 0
         try:
             while (wanted := self._due()) is not None:
                 fresh, at = wanted
@@ -143,7 +143,10 @@ class Reel:
                 at = clip.sync.session(file)
                 if at >= clip.end:
                     return True
-                turn = clip.turn(file) if clip.turns is not None else -raw.rotation % 360
+                if clip.turns is None:
+                    turn = -raw.rotation % 360 if raw.key_frame else turn
+                else:
+                    turn = clip.turn(file)
                 self._put(raw, at, turn)
         except (av.FFmpegError, OSError) as error:
             self._break(f"{clip.path.name} cannot be read on: {getattr(error, 'strerror', None) or error}")

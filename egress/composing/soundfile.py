@@ -90,6 +90,7 @@ class SoundFile(ABC):
         self._clip = clip
         self._container = container
         self._base = stream.time_base
+        self._scale = (SECOND * self._base.numerator, self._base.denominator)
         self._count = Counting()
         self._from = max(at, clip.start)
         self._read_to: Nanos = -(1 << 62)
@@ -138,8 +139,11 @@ class SoundFile(ABC):
     def _fill(self, until: int, reader: int) -> None:  # noqa: B027
         """Have everything before a place on the tape."""
 
-    def _placed(self, pts: int, base: Any, samples: int) -> tuple[int, int]:
-        at = self._clip.sync.session(int(pts * base * SECOND))
+    def _at(self, pts: int) -> Nanos:
+        """The session time of a packet."""
+        return self._clip.sync.session(pts * self._scale[0] // self._scale[1])
+
+    def _placed(self, at: Nanos, samples: int) -> tuple[int, int]:
         self._read_to = at
         return self._count.take(at * RATE / SECOND, samples)
 
@@ -151,7 +155,7 @@ class SoundFile(ABC):
             elif packet.pts is None:
                 if not packet.size:
                     self._take(packet)
-            elif (at := self._clip.sync.session(int(packet.pts * self._base * SECOND))) >= self._clip.end:
+            elif (at := self._at(packet.pts)) >= self._clip.end:
                 self._finish()
             elif at >= self._from - _ROLL:
                 self._take(packet)
@@ -204,7 +208,7 @@ class OpusFile(SoundFile):
         samples = duration(data)
         if not samples or packet.pts is None:
             return
-        place, missing = self._placed(packet.pts, self._base, samples)
+        place, missing = self._placed(self._at(packet.pts), samples)
         self._voice.put(SoundPacket(place, samples, data, 0 < missing <= LOSS, self._fresh))
         self._fresh = False
 
@@ -226,7 +230,7 @@ class OtherFile(SoundFile):
     def __init__(self, clip: Clip, container: Any, stream: Any, at: Nanos) -> None:
         super().__init__(clip, container, stream, at)
         self._tape = Tape()
-        self._resampler = AudioResampler("fltp", "stereo", RATE)
+        self._resampler: AudioResampler | None = None
 
     @property
     def tape(self) -> Tape:
@@ -239,17 +243,27 @@ class OtherFile(SoundFile):
         except av.error.InvalidDataError:
             return
         for frame in frames:
-            for even in self._resampler.resample(frame):
-                self._lay(even)
-        if not packet.size:
-            for even in self._resampler.resample(None):
-                self._lay(even)
+            if self._resampler is None and not _ready(frame):
+                self._resampler = AudioResampler("fltp", "stereo", RATE)
+            if self._resampler is not None:
+                self._resample(frame)
+            elif frame.pts is not None:
+                self._lay(frame, self._at(frame.pts))
+        if not packet.size and self._resampler is not None:
+            self._resample(None)
 
-    def _lay(self, frame: av.AudioFrame) -> None:
-        sound: Samples = frame.to_ndarray().astype(np.float32, copy=False)
-        if frame.pts is None or not sound.shape[1]:
+    def _resample(self, frame: av.AudioFrame | None) -> None:
+        assert self._resampler is not None
+        for made in self._resampler.resample(frame):
+            if made.pts is not None and (base := made.time_base) is not None:
+                self._lay(made, self._clip.sync.session(made.pts * SECOND * base.numerator // base.denominator))
+
+    def _lay(self, frame: av.AudioFrame, at: Nanos) -> None:
+        count = frame.samples
+        if not count:
             return
-        place, _ = self._placed(frame.pts, frame.time_base, sound.shape[1])
+        sound = np.stack([np.frombuffer(memoryview(plane), np.float32, count) for plane in frame.planes])
+        place, _ = self._placed(at, count)
         tape = self._tape
         if tape.end is not None and place < tape.end:
             sound = sound[:, tape.end - place :]
@@ -258,3 +272,8 @@ class OtherFile(SoundFile):
             tape.skip_to(place)
             sound[:, :RAMP] *= np.linspace(0.0, 1.0, RAMP, dtype=np.float32)[: sound.shape[1]]
         tape.append(sound)
+
+
+def _ready(frame: av.AudioFrame) -> bool:
+    """Whether it is what the tape holds."""
+    return frame.sample_rate == RATE and frame.format.name == "fltp" and frame.layout.name == "stereo"
