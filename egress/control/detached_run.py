@@ -60,7 +60,8 @@ class DetachedRun:
         run = cls(Path(order.folder), worker, since, child)
         line = b""
         with contextlib.suppress(TimeoutError, ValueError):
-            line = await asyncio.wait_for(child.stdout.readline(), READY_WITHIN)
+            async with asyncio.timeout(READY_WITHIN):
+                line = await child.stdout.readline()
         said = _event(line)
         if said.get("type") == "detached":
             await run._connect(READY_WITHIN)
@@ -74,8 +75,10 @@ class DetachedRun:
     async def adopt(cls, folder: Path, since: int = 0) -> DetachedRun | None:
         """The worker that lives in a job's folder; None when nobody answers there within seconds."""
         try:
-            reader, writer = await asyncio.wait_for(_dial(folder, since), READY_WITHIN)
-            hello = json.loads(await asyncio.wait_for(reader.readline(), READY_WITHIN))
+            async with asyncio.timeout(READY_WITHIN):
+                reader, writer = await _dial(folder, since)
+            async with asyncio.timeout(READY_WITHIN):
+                hello = json.loads(await reader.readline())
             worker = Process.of(int(hello["pid"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -192,7 +195,8 @@ class DetachedRun:
         if self._streams is None:
             return b""
         try:
-            return await asyncio.wait_for(self._streams[0].readline(), patience)
+            async with asyncio.timeout(patience):
+                return await self._streams[0].readline()
         except TimeoutError:
             return None
         except (OSError, ValueError):

@@ -171,7 +171,8 @@ class Follower:
         try:
             if not self._attempts.command(json.dumps({**document, "id": id_})):
                 raise _not_now("it is between two workers, or ending; try again in a moment")
-            answer = await asyncio.wait_for(future, ANSWER_WITHIN)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                answer = await future
         except TimeoutError:
             raise _not_now(f"its worker has not answered within {ANSWER_WITHIN:g} s; try again") from None
         except asyncio.CancelledError:

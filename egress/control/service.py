@@ -274,7 +274,8 @@ class Service:
         with contextlib.suppress(EgressError):
             await self.store.note(servers.beat, self.server.id, draining=True)
         try:
-            await asyncio.wait_for(self.supervisor.empty(), within)
+            async with asyncio.timeout(within):
+                await self.supervisor.empty()
         except TimeoutError:
             return False
         return True
@@ -325,7 +326,8 @@ class Service:
         if follower is None:
             return None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(follower.ready.wait(), OPEN_WITHIN)
+            async with asyncio.timeout(OPEN_WITHIN):
+                await follower.ready.wait()
         live = self.live(found.job)
         return live if live is not None and live.whip else None
 

@@ -51,7 +51,8 @@ class WorkerRun:
         patience = READY_WITHIN
         while True:
             try:
-                line = await asyncio.wait_for(self._process.stdout.readline(), patience)
+                async with asyncio.timeout(patience):
+                    line = await self._process.stdout.readline()
             except TimeoutError:
                 self.kill(f"no sign of life for {patience:.0f} s")
                 patience = ALIVE_WITHIN

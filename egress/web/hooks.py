@@ -106,7 +106,8 @@ async def _body(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Unsupported("the body is compressed; send it as it is (Janus: compress = false)")
     try:
-        body = await asyncio.wait_for(bounded_body(request, LARGEST), _BODY_TIMEOUT)
+        async with asyncio.timeout(_BODY_TIMEOUT):
+            body = await bounded_body(request, LARGEST)
     except TimeoutError:
         raise RequestError(f"the body did not arrive within {_BODY_TIMEOUT:.0f} s") from None
     except ClientDisconnect:

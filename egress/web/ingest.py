@@ -101,7 +101,8 @@ class Ingest:
         if self._client is None:
             return refusal(503, "the server is stopping")
         try:
-            body = await asyncio.wait_for(bounded_body(request, LARGEST_BODY), _BODY_TIMEOUT)
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                body = await bounded_body(request, LARGEST_BODY)
         except ClientDisconnect:
             return refusal(400, "the request was cut off")
         except TimeoutError:

@@ -82,7 +82,8 @@ class Previews:
             env=env, cwd=self._folder, start_new_session=True,
         )  # fmt: skip
         try:
-            _, said = await asyncio.wait_for(process.communicate(), WITHIN)
+            async with asyncio.timeout(WITHIN):
+                _, said = await process.communicate()
         except TimeoutError:
             raise Fault(f"the picture was not drawn within {WITHIN:g} s") from None
         finally:
