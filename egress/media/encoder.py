@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import queue
 from collections.abc import Mapping
 from fractions import Fraction
@@ -11,25 +11,25 @@ from typing import Final
 import av
 import numpy as np
 import numpy.typing as npt
-from av.codec.context import Flags, ThreadType
 from av.video.frame import PictureType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from egress.media.encoding import Encoder, OnError, OnPacket
-from egress.media.planes import BT709, LIMITED, black, planes
+from egress.media.planes import black, planes
 from egress.media.samples import Samples
+from egress.media.x264 import X264, keyint
+from egress.model.clock import monotonic
 from egress.model.errors import Fault, RequestError
-from egress.model.media import SECOND, Codec, Size, StreamInfo
+from egress.model.media import Codec, Nanos, Size, StreamInfo
 from egress.model.pipeline import Audio, Video
 
-DEPTH: Final = 2
+DEPTH: Final = 6
 """Pictures that may wait for the video encoder; one more is refused and later made up for by a repeat."""
 
 BACKLOG: Final = 10
 """Seconds of sound that may wait for the audio encoder; more means that it has failed."""
 
 _CLOSE_WITHIN = 30.0
-_ROWS_PER_SLICE = 360
 _AAC_PRIMING = 1024
 
 
@@ -47,17 +47,26 @@ class VideoEncoder(Encoder):
         self.repeated = 0
         self.refused = 0
         self.late = 0
+        self.busy: Nanos = 0
+        """How long encoding has taken altogether, waiting for a core included; read from any thread."""
+        self.swaps = 0
+        """How often libx264 gave way to another one that encodes the same stream at another cost."""
+        self.unlike = 0
+        """How often it could not, because the other one's stream would have needed other headers."""
         self._size = doc.size
         self._time_base = 1 / doc.fps
-        self._keyint = max(1, round(doc.fps * doc.keyframe / SECOND))
+        self._doc = doc
+        self._keyint = keyint(doc)
         self._keys: set[int] = set()
-        self._stream = self._open(doc)
+        self._keyed = -1
+        self._encoding = X264(doc)
+        self._hasty = self._wanted_hasty = False
         self.info = StreamInfo(
             id=id,
             kind="video",
             codec=Codec.H264,
             time_base=self._time_base,
-            extradata=self._stream.codec_context.extradata or b"",
+            extradata=self._encoding.headers,
             bitrate=doc.bitrate,
             size=doc.size,
             fps=doc.fps,
@@ -67,50 +76,12 @@ class VideoEncoder(Encoder):
         self._source: tuple[npt.NDArray[np.uint8], ...] = ()
         self._reformatter = VideoReformatter()
         self._free: queue.SimpleQueue[av.VideoFrame] = queue.SimpleQueue()
+        self._made = 0
         self._waiting: queue.SimpleQueue[tuple[int, av.VideoFrame | None]] = queue.SimpleQueue()
         self._last: av.VideoFrame | None = None
         self._next = 0
         self._closing = False
         self._thread.start()
-
-    def _open(self, doc: Video) -> av.VideoStream:
-        stream = self._container.add_stream("libx264", rate=doc.fps)
-        context = stream.codec_context
-        context.width, context.height, context.pix_fmt = doc.size.width, doc.size.height, "yuv420p"
-        context.time_base = self._time_base
-        context.sample_aspect_ratio = Fraction(1)
-        context.color_range = LIMITED
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.flags |= Flags.closed_gop
-        cpus = os.cpu_count() or 1
-        if doc.tune == "zerolatency":
-            # Every slice costs quality, and more threads than the picture has work for cost CPU.
-            context.thread_type = ThreadType.SLICE
-            context.thread_count = max(1, min(cpus, doc.size.height // _ROWS_PER_SLICE))
-        else:
-            context.thread_type = ThreadType.FRAME
-            context.thread_count = min(cpus + 1, 8)
-        keyint = self._keyint
-        stream.bit_rate = doc.bitrate
-        context.options = {
-            "preset": doc.preset,
-            "profile": doc.profile,
-            "forced-idr": "1",
-            # Half a second of buffer bounds any 2 s at 1.25 times the bitrate, whatever the picture does.
-            "maxrate": str(doc.bitrate),
-            "bufsize": str(doc.bitrate // 2),
-            "x264-params": f"keyint={keyint}:min-keyint={keyint}:scenecut=0:open-gop=0:force-cfr=1",
-            **({"tune": doc.tune} if doc.tune != "none" else {}),
-        }
-        context.gop_size = keyint
-        try:
-            context.open()
-        except (av.FFmpegError, ValueError) as error:
-            message = (
-                f"the video cannot be encoded as {doc.size} {doc.profile}: {error}; choose another size or profile"
-            )
-            raise RequestError(message, (("video", message),)) from error
-        return stream
 
     def offer(self, n: int, canvas: av.VideoFrame, *, patience: float = 0.0) -> bool:
         """Copy picture n for encoding; False when it was refused (a repeat takes its place).
@@ -122,10 +93,7 @@ class VideoEncoder(Encoder):
         if canvas is not self._canvas:
             self._adopt(canvas)
         try:
-            if patience <= 0 and self._waiting.qsize() >= DEPTH:
-                raise queue.Empty
-            # With as many frames as may wait, be encoded and be kept, a free one means there is room.
-            frame = self._free.get(timeout=patience) if patience > 0 else self._free.get_nowait()
+            frame = self._room(canvas, patience)
         except queue.Empty:
             self.refused += 1
             return False
@@ -137,6 +105,18 @@ class VideoEncoder(Encoder):
     def key(self, n: int) -> None:
         """Have picture n, which is still to be offered, be a keyframe besides the regular ones."""
         self._keys.add(n)
+
+    def hasten(self, hasty: bool) -> None:
+        """Encode for less CPU from the next regular keyframe on, or as the document says again; from any thread.
+
+        The stream stays one: its headers, times and keyframes are the same, and no picture is left out.
+        """
+        self._wanted_hasty = hasty
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures wait to be encoded; read from any thread."""
+        return self._waiting.qsize()
 
     def begin_close(self, total: int) -> None:
         """End the programme at `total` pictures, repeating the last up to there; `close` waits for that."""
@@ -150,23 +130,32 @@ class VideoEncoder(Encoder):
         self._join(timeout)
 
     def stats(self) -> Mapping[str, int]:
-        """Counters since the start; `late` pictures came after theirs was made up for; `waiting` wait now."""
+        """Counters since the start; `late` pictures came after theirs was made up for; `waiting` wait now; `swaps`
+        of encoders under overload, and those not made because they were `unlike`."""
         return {
             "pictures": self.pictures,
             "repeated": self.repeated,
             "refused": self.refused,
             "late": self.late,
-            "waiting": self._waiting.qsize(),
+            "waiting": self.waiting,
+            "swaps": self.swaps,
+            "unlike": self.unlike,
             "packets": self.packets,
             "bytes": self.bytes,
         }
 
+    def _room(self, canvas: av.VideoFrame, patience: float) -> av.VideoFrame:
+        """A frame to copy a picture to; raises queue.Empty when there is no room for it."""
+        if patience <= 0 and self.waiting >= DEPTH:
+            raise queue.Empty
+        # Those that wait, the one being encoded, and the last one kept for repeats: mostly few of them are needed.
+        if self._free.empty() and self._made < DEPTH + 2:
+            self._made += 1
+            return black(Size(canvas.width, canvas.height))
+        return self._free.get(timeout=patience) if patience > 0 else self._free.get_nowait()
+
     def _adopt(self, canvas: av.VideoFrame) -> None:
-        if self._canvas is None:
-            # Those that wait, the one being encoded, and the last one kept for repeats.
-            for _ in range(DEPTH + 2):
-                self._free.put(black(Size(canvas.width, canvas.height)))
-        elif (canvas.width, canvas.height) != (self._canvas.width, self._canvas.height):
+        if self._canvas is not None and (canvas.width, canvas.height) != (self._canvas.width, self._canvas.height):
             raise Fault(f"the canvas changed to {canvas.width}x{canvas.height} while it was being encoded")
         self._canvas = canvas
         self._source = planes(canvas)
@@ -187,8 +176,27 @@ class VideoEncoder(Encoder):
                 self._free.put(self._last)
             self._last = frame
             self.pictures += 1
-        for packet in self._stream.encode(None):
+        self._flush()
+
+    def _flush(self) -> None:
+        for packet in self._encoding.stream.encode(None):
             self._deliver(packet)
+
+    def _swap(self) -> None:
+        """Let another encoder follow at the regular keyframe that is next, if it makes the same stream.
+
+        What looks ahead or has B-frames gives what it still holds first. As both order pictures alike, the decode times
+        of the one go on where those of the other end.
+        """
+        hasty = self._wanted_hasty
+        other = X264(self._doc, hasty=hasty)
+        self._hasty = hasty
+        if other.headers != self.info.extradata:
+            self.unlike += 1
+            return
+        self._flush()
+        self._encoding = other
+        self.swaps += 1
 
     def _repeat(self, until: int, frame: av.VideoFrame) -> None:
         while self._next < until:
@@ -196,6 +204,7 @@ class VideoEncoder(Encoder):
             self.repeated += 1
 
     def _encode(self, frame: av.VideoFrame) -> None:
+        begun = monotonic()
         if (frame.width, frame.height) != (self._size.width, self._size.height):
             frame = self._reformatter.reformat(
                 frame,
@@ -214,11 +223,18 @@ class VideoEncoder(Encoder):
         frame.pts, frame.time_base = self._next, self._time_base
         # x264 counts from the last keyframe of any kind: said outright, regular ones stay where they belong.
         regular = self._next % self._keyint == 0
-        frame.pict_type = PictureType.I if regular or self._next in self._keys else PictureType.NONE
+        # IDR pictures side by side must have numbers of their own (ITU-T H.264 7.4.3), and each encoder counts anew.
+        if regular and self._wanted_hasty is not self._hasty and self._next - self._keyed > 1:
+            self._swap()
+        key = regular or self._next in self._keys
+        if key:
+            self._keyed = self._next
+        frame.pict_type = PictureType.I if key else PictureType.NONE
         self._keys.discard(self._next)
-        for packet in self._stream.encode(frame):
+        for packet in self._encoding.stream.encode(frame):
             self._deliver(packet)
         self._next += 1
+        self.busy += monotonic() - begun
 
 
 class AudioEncoder(Encoder):
@@ -235,6 +251,8 @@ class AudioEncoder(Encoder):
         self._doc = doc
         self._layout = "stereo" if doc.channels == 2 else "mono"
         self._time_base = Fraction(1, doc.rate)
+        # The stream lives in a container that is never muxed: only so does libav give it a global header.
+        self._container = av.open(io.BytesIO(), "w", format="mp4")
         self._stream = self._open(doc)
         extradata = self._stream.codec_context.extradata or b""
         codec = Codec(doc.codec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,8 +29,6 @@ class Encoder(ABC):
         self._on_packet = on_packet
         self._on_error = on_error
         self._thread = threading.Thread(target=self._run, name=f"encode-{id}", daemon=True)
-        # The stream lives in a container that is never muxed: only so does libav give it a global header.
-        self._container = av.open(io.BytesIO(), "w", format="mp4")
 
     @abstractmethod
     def _work(self) -> None:

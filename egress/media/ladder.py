@@ -8,7 +8,7 @@ import av
 
 from egress.media.encoder import VideoEncoder
 from egress.media.encoding import OnError, OnPacket
-from egress.model.media import StreamInfo
+from egress.model.media import Nanos, StreamInfo
 from egress.model.pipeline import Video
 
 
@@ -41,6 +41,26 @@ class Ladder:
         """Have picture n be a keyframe in every size besides the regular ones."""
         for encoder in self._encoders:
             encoder.key(n)
+
+    def hasten(self, hasty: bool) -> None:
+        """Encode every size for less CPU from its next regular keyframe on, or as the document says again."""
+        for encoder in self._encoders:
+            encoder.hasten(hasty)
+
+    @property
+    def busy(self) -> Nanos:
+        """How long encoding has taken, of the size it took longest for; read from any thread."""
+        return max(encoder.busy for encoder in self._encoders)
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures wait to be encoded, in the size where most do; read from any thread."""
+        return max(encoder.waiting for encoder in self._encoders)
+
+    @property
+    def refused(self) -> int:
+        """How many pictures there was no room for, in all sizes; read from any thread."""
+        return sum(encoder.refused for encoder in self._encoders)
 
     def close(self, total: int) -> None:
         """End every stream at `total` pictures, and wait for the last packets."""

@@ -114,6 +114,64 @@ def test_keyframes_asked_for_stand_besides_the_regular_ones_and_close_what_was_b
             assert {other.pts for other in packets[:number]} == set(range(packet.pts))
 
 
+@pytest.mark.parametrize(("tune", "preset"), [("zerolatency", "superfast"), ("none", "veryfast"), ("none", "medium")])
+def test_a_cheaper_encoder_takes_over_at_keyframes_and_the_stream_stays_one(tune: str, preset: str) -> None:
+    packets: list[Packet] = []
+    doc = SMALL.model_copy(update={"tune": tune, "preset": preset, "keyframe": SECOND // 2})
+    encoder = VideoEncoder(doc, packets.append)
+    luma, frame = panorama(SMALL.size), canvas(SMALL.size)
+    wishes = {10: True, 40: False, 50: True, 70: False, 72: True, 100: False}
+    shown = []
+    for n in range(136):
+        if n in wishes:
+            patience = time.monotonic() + 20
+            while encoder.stats()["waiting"] and time.monotonic() < patience:
+                time.sleep(0.001)
+            encoder.hasten(wishes[n])
+        planes(frame)[0][...] = luma(n)
+        shown.append(planes(frame)[0].copy())
+        patiently(encoder, n, frame)
+    encoder.close(136)
+    assert encoder.error is None
+    assert (encoder.swaps, encoder.unlike) == (4, 0)
+    assert [packet.pts for packet in packets if packet.key] == list(range(0, 136, 15))
+    dts = [packet.dts for packet in packets]
+    assert dts == list(range(dts[0], dts[0] + 136)) and all(packet.dts <= packet.pts for packet in packets)
+    assert sorted(packet.pts for packet in packets) == list(range(136))
+    frames = decoded(encoder, packets)
+    assert [frame.pts for frame in frames] == list(range(136))
+    for frame, before in zip(frames, shown, strict=True):
+        assert not frame.is_corrupt
+        assert np.abs(planes(frame)[0].astype(int) - before).mean() < 12
+
+
+def test_an_encoder_whose_stream_needs_other_headers_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.media.x264._HASTY", "cabac=0:8x8dct=0")
+    packets: list[Packet] = []
+    encoder = VideoEncoder(SMALL.model_copy(update={"keyframe": SECOND // 2}), packets.append)
+    encoder.hasten(True)
+    for n in range(40):
+        patiently(encoder, n, canvas(SMALL.size))
+    encoder.close(40)
+    assert (encoder.swaps, encoder.unlike) == (0, 1)
+    assert len(decoded(encoder, packets)) == 40
+
+
+def test_two_keyframes_in_a_row_are_not_by_two_encoders() -> None:
+    packets: list[Packet] = []
+    encoder = VideoEncoder(SMALL.model_copy(update={"keyframe": SECOND // 2}), packets.append)
+    encoder.hasten(True)
+    for n in (0, 14, 29):
+        encoder.key(n)
+    for n in range(50):
+        patiently(encoder, n, canvas(SMALL.size))
+    encoder.close(50)
+    assert encoder.swaps == 1
+    assert [packet.pts for packet in packets if packet.key] == [0, 14, 15, 29, 30, 45]
+    begins = [b"x264" in packet.data for packet in packets]
+    assert [n for n, one in enumerate(begins) if one] == [0, 45]
+
+
 def test_missing_pictures_become_repeats_and_the_tail_is_filled() -> None:
     packets: list[Packet] = []
     encoder = VideoEncoder(SMALL, packets.append)
@@ -138,11 +196,11 @@ def test_a_full_encoder_refuses_at_once_and_makes_up_for_it() -> None:
     encoder = VideoEncoder(SMALL, slow)
     frame = canvas(SMALL.size)
     assert encoder.offer(0, frame) and busy.wait(20)
-    assert [encoder.offer(n, frame) for n in range(1, 7)] == [True] * DEPTH + [False] * 4
+    assert [encoder.offer(n, frame) for n in range(1, DEPTH + 5)] == [True] * DEPTH + [False] * 4
     hold.set()
-    encoder.close(7)
+    encoder.close(DEPTH + 5)
     assert encoder.refused == 4
-    assert [p.pts for p in packets] == list(range(7))
+    assert [p.pts for p in packets] == list(range(DEPTH + 5))
 
 
 def test_a_picture_offered_too_late_is_counted_and_moves_nothing() -> None:
