@@ -16,6 +16,7 @@ import os
 import statistics
 import sys
 import tempfile
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,22 +64,28 @@ class Span:
         return self.worker + self.senders
 
 
-async def run(participants: int, seconds: float, *words: str, pipeline: str = "live-hls") -> Span:
+async def run(
+    participants: int, seconds: float, *, pipeline: str = "live-hls", camera: Size = clips.SIZE, rtmp: bool = True
+) -> Span:
     """One job."""
-    world = World.everyone(participants, seconds + SETTLED + 8)
+    world = World.everyone(participants, seconds + SETTLED + 8, size=camera)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "rtmp").mkdir()
-        with NginxRtmp(folder / "rtmp") as server:
-            async with recording(folder, "--rtmp", server.url("key"), *words, pipeline=pipeline) as job:
-                async with world.perform(job.whip) as cast:
-                    await job.until(lambda e: e.get("type") == "alive" and e["participants"] == participants, 60)
-                    await asyncio.sleep(SETTLED)
-                    first, before = latest(job), others(job, cast.process.pid)
-                    await asyncio.sleep(seconds)
-                    last, after = latest(job), others(job, cast.process.pid)
-                    assert job.worker.children(), "nobody sends the stream"
-                await job.stop()
+        async with AsyncExitStack() as stack:
+            words: list[str] = []
+            if rtmp:
+                server = stack.enter_context(NginxRtmp(folder / "rtmp"))
+                words = ["--rtmp", server.url("key")]
+            job = await stack.enter_async_context(recording(folder, *words, pipeline=pipeline))
+            cast = await stack.enter_async_context(world.perform(job.whip))
+            await job.until(lambda e: e.get("type") == "alive" and e["participants"] == participants, 60)
+            await asyncio.sleep(SETTLED)
+            first, before = latest(job), others(job, cast.process.pid)
+            await asyncio.sleep(seconds)
+            last, after = latest(job), others(job, cast.process.pid)
+            assert bool(job.worker.children()) == rtmp, "nobody sends the stream"
+            await job.stop()
     return span(first, last, before, after, seconds, job)
 
 
@@ -115,7 +122,7 @@ def span(
         worker=grown("cpu") / passed,
         **{name: (after[name] - before[name]) / seconds for name in before},
         fps=ticks / passed,
-        repeated=grown("repeated") / ticks,
+        repeated=grown("repeated") / ticks if ticks else 0.0,
         late=grown("late"),
         refused=grown("refused"),
         dropped=sum(grown("intake", name) for name in ("dropped", "late", "skipped", "errors", "undecodable")),
