@@ -105,10 +105,11 @@ class Tokens:
         scopes = frozenset(str(claims.get("scope", "")).split()) & _SCOPES
         return Token(kind, str(claims.get("sub", ""))[:100], scopes, tuple(rooms), int(expires))
 
-    def playback(self, token: str, name: str) -> float | None:
-        """Until when a token lets its bearer watch the stream of this name; None: it does not."""
+    def playback(self, token: str, *names: str) -> float | None:
+        """Until when a token lets its bearer watch a stream, known by its name or its room's address; None: it does
+        not."""
         valid = self.verify(token, "playback")
-        return valid.expires if valid is not None and valid.caller.may_enter(name) else None
+        return valid.expires if valid is not None and any(map(valid.caller.may_enter, names)) else None
 
     def _claims(self, token: str) -> dict[str, Any] | None:
         # Times are judged above, by a clock that can be given.

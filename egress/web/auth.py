@@ -22,6 +22,7 @@ from egress.model.errors import Forbidden, Unauthorized
 from egress.model.request import Caller, Scope
 from egress.model.secrets import Secret, signing_keys
 from egress.web.limits import Rate, from_where
+from egress.web.playback import Check
 
 REMEMBERED = 10.0
 """Seconds until a key is looked up again: so long one that was revoked on another server still works here."""
@@ -173,6 +174,17 @@ def viewers(service: Service) -> Tokens:
     """What makes and verifies tokens of viewers: with secrets of their own where those are set."""
     own = signing_keys(service.settings.playback_secret)
     return Tokens(own) if own else service.tokens
+
+
+def watching(service: Service) -> Check:
+    """Who may watch what, by tokens for a stream's name or for the address of the room it is of."""
+    tokens = viewers(service)
+
+    def check(token: str, name: str) -> float | None:
+        live = service.live(name)
+        return tokens.playback(token, name, *(() if live is None else (live.room,)))
+
+    return check
 
 
 def is_token(request: HTTPConnection) -> bool:

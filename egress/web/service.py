@@ -42,7 +42,7 @@ from egress.web.api import (
     webhooks,
 )
 from egress.web.api.sharing import Shared
-from egress.web.auth import Gate, is_local, viewers
+from egress.web.auth import Gate, is_local, watching
 from egress.web.limits import Limits, Rate
 from egress.web.live import Live
 from egress.web.metrics import Metrics
@@ -154,7 +154,8 @@ def create_service_app(
     async def ready(request: Request) -> Response:
         state = "draining" if service.draining else "ready"
         try:
-            await asyncio.wait_for(service.store.read(events.last), 2)
+            async with asyncio.timeout(2):
+                await service.store.read(events.last)
         except (EgressError, TimeoutError):
             state = "the database does not answer"
         return Json({"status": state, "waiting": origins.waiting}, 200 if state == "ready" else 503)
@@ -198,7 +199,7 @@ def create_service_app(
                 origins=origins,
                 page=STATIC / "watch.html",
                 headers={**PAGE_HEADERS, **PLAIN},
-                playback=Playback(viewers(service).playback) if guarded else None,
+                playback=Playback(watching(service)) if guarded else None,
             ),
             Middleware(Limits, rate=Rate(service.settings.api_rate), paths=_API),
         ],

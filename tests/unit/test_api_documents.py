@@ -177,6 +177,21 @@ async def test_a_webhooks_secret_is_said_once_and_its_address_without_secrets(st
             assert (wrong.status_code, wrong.json()["details"][0]["field"]) == (400, field), wrong.text
 
 
+async def test_a_webhook_that_is_put_as_it_is_shown_keeps_its_address(stand: Stand) -> None:
+    url = f"https://u:{KEY}@example.org/h?token={KEY}"
+    async with browser(stand) as web:
+        one = (
+            await web.post("/api/v1/webhooks", json={"url": url, "mode": "livekit", "name": "APIkey", "secret": KEY})
+        ).json()
+        path = f"/api/v1/webhooks/{one['id']}"
+        kept = await web.put(path, json={"url": one["url"], "mode": "livekit", "enabled": False})
+        assert (kept.json()["url"], kept.json()["enabled"]) == (one["url"], False)
+        address = await stand.store.read(hooks.address, stand.store.sealer, one["id"])
+        assert (address.url.reveal(), address.name) == (url, "APIkey")
+        other = await web.put(path, json={"url": "https://example.com/live/…cdef"})
+        assert (other.status_code, other.json()["details"][0]["field"]) == (400, "url")
+
+
 async def test_a_test_is_told_to_one_webhook_and_a_delivery_is_sent_again(stand: Stand) -> None:
     async with browser(stand) as web:
         paths = [

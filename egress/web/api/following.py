@@ -54,8 +54,7 @@ async def follow_job(
     limit: Limit = 50,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """What happened to a job, in order, or with `before` the latest first; with `Accept: text/event-stream` also what
-    happens from now on."""
+    """What happened to a job, in order or (`before`) the latest first; as `text/event-stream` also from now on."""
     asked = call(request)
     await asked.job(id)
     if STREAM in request.headers.get("accept", ""):

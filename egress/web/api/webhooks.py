@@ -20,7 +20,7 @@ from egress.model.errors import NotFound, RequestError
 from egress.model.forms import read_form
 from egress.model.look import Document
 from egress.model.problems import one_of
-from egress.model.secrets import Secret
+from egress.model.secrets import HIDDEN, Secret
 from egress.web.answers import Json
 from egress.web.api import views
 from egress.web.api.call import Call, Cursor, Id, Limit, body, call, everywhere
@@ -57,6 +57,7 @@ async def create_webhook(request: Request) -> Response:
     asked = call(request)
     everywhere(asked)
     doc = _read(await body(request))
+    _check_livekit(doc)
     secret = doc.secret or signing.new_secret()
     store = asked.service.store
     made = await store.write(
@@ -91,7 +92,10 @@ async def get_webhook(request: Request, id: Id) -> Response:
 
 @routes.on("PUT /webhooks/{id}", "admin", views.WebhookView, takes=WebhookDoc, example=_EXAMPLE, refuses=(404,))
 async def put_webhook(request: Request, id: Id) -> Response:
-    """Change a webhook. Its secret stays where none is given; with another one, both sign from now on."""
+    """Change a webhook. Its secret stays where none is given; with another one, both sign from now on.
+
+    An address as it is shown stays the one it is of, and so does a name that is not given.
+    """
     asked = call(request)
     everywhere(asked)
     doc = _read(await body(request))
@@ -102,7 +106,14 @@ async def put_webhook(request: Request, id: Id) -> Response:
         secrets = before.secrets
         if doc.secret is not None and all(doc.secret != one.reveal() for one in secrets):
             secrets = (Secret(doc.secret), *secrets[:1])
-        address = Address(Secret(doc.url), secrets, doc.name)
+        kept = hooks.get(connection, id)
+        shown = kept.shown_url
+        _check_livekit(doc, before if kept.mode == "livekit" else None)
+        if doc.url != shown and HIDDEN in doc.url:
+            what = "holds an address without its secret part; write it whole"
+            raise RequestError(f"url: {what}", (("url", what),))
+        url = before.url if doc.url == shown else Secret(doc.url)
+        address = Address(url, secrets, doc.name or before.name)
         return hooks.change(
             connection,
             sealer,
@@ -175,6 +186,14 @@ async def _known(asked: Call, id_: str) -> None:
     await asked.service.store.read(hooks.get, id_)
 
 
+def _check_livekit(doc: WebhookDoc, before: Address | None = None) -> None:
+    """Make sure that LiveKit's mode has its key, given or, where it was in this mode `before`, known."""
+    named = doc.name or (before is not None and before.name)
+    if doc.mode == "livekit" and not (named and (doc.secret or before is not None)):
+        what = "is required in LiveKit's mode: the API key's name and its secret"
+        raise RequestError(f"name: {what}", (("secret" if named else "name", what),))
+
+
 def _read(data: Any) -> WebhookDoc:
     doc = read_form(WebhookDoc, data, "the webhook")
     try:
@@ -185,9 +204,6 @@ def _read(data: Any) -> WebhookDoc:
     if not good or not doc.url.isprintable() or " " in doc.url:
         what = "must be an address like https://example.org/hooks/egress"
         raise RequestError(f"url: {what}", (("url", what),))
-    if doc.mode == "livekit" and not (doc.name and doc.secret):
-        what = "is required in LiveKit's mode: the API key's name and its secret"
-        raise RequestError(f"name: {what}", (("secret" if doc.name else "name", what),))
     if doc.mode == "standard" and doc.secret is not None:
         signing.check_secret(doc.secret)
     return doc
