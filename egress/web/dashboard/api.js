@@ -2,6 +2,11 @@
 
 const BASE = new URL("api/v1/", document.baseURI);
 const KEY = "egress-key";
+/** Longer than the server is ever silent: it sends a comment every 15 s. */
+const IDLE_MS = 45000;
+const WAIT_MS = [500, 10000];
+
+const refused = new Set();
 
 /** What the API refused, in its own words: `code`, `message`, `details` [{field, message}], `blame`. */
 export class ApiError extends Error {
@@ -21,6 +26,19 @@ export function key() {
 export function setKey(value) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
+}
+
+/** Hear when the server no longer takes the key, or wants one: `listener(error)`. Returns a function that ends it. */
+export function onRefused(listener) {
+  refused.add(listener);
+  return () => refused.delete(listener);
+}
+
+/** The error of an answer; those who listen hear that nobody may come in with what was brought. */
+function refusal(status, body) {
+  const error = new ApiError(status, body);
+  if (status === 401) for (const listener of refused) listener(error);
+  return error;
 }
 
 function headers(more = {}) {
@@ -49,7 +67,7 @@ export async function call(method, path, body, more = {}) {
   }
   const kind = response.headers.get("Content-Type") || "";
   const answer = kind.includes("json") ? await response.json() : await response.text();
-  if (!response.ok) throw new ApiError(response.status, typeof answer === "object" ? answer : { message: answer });
+  if (!response.ok) throw refusal(response.status, typeof answer === "object" ? answer : { message: answer });
   return answer;
 }
 
@@ -61,53 +79,81 @@ export const remove = (path) => call("DELETE", path);
 /** A picture behind the key, as an address an <img> can show; the caller revokes it. */
 export async function picture(path) {
   const response = await fetch(address(path), { headers: headers() });
-  if (!response.ok) throw new ApiError(response.status, {});
+  if (!response.ok) throw refusal(response.status, {});
   return URL.createObjectURL(await response.blob());
+}
+
+/** A token for `rooms` (patterns): `kind` is whip, to publish, or playback, to watch. */
+export async function mint(kind, rooms, hours) {
+  return (await post("tokens", { kind, rooms, for: `${hours}h` })).token;
 }
 
 /**
  * Follow the server's events for ever: `take(kind, data)` for each, `state(connected)` when that changes.
+ * A stream that is silent for `idle` ms is dead and begun anew; one the key is not good for any more is given up.
  * EventSource can send no key, so the stream is read by fetch. Returns a function that ends it.
  */
-export function follow(take, state) {
-  const control = new AbortController();
+export function follow(take, state, idle = IDLE_MS) {
   let last = "";
-  let wait = 500;
+  let [wait, longest] = WAIT_MS;
+  let control = new AbortController();
+  let over = false;
+  const read = async () => {
+    control = new AbortController();
+    let silence = setTimeout(() => control.abort(), idle);
+    try {
+      const response = await fetch(address("events"), {
+        headers: headers({ Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }),
+        signal: control.signal,
+        cache: "no-store",
+      });
+      if (!response.ok) throw refusal(response.status, {});
+      state(true);
+      wait = WAIT_MS[0];
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        clearTimeout(silence);
+        silence = setTimeout(() => control.abort(), idle);
+        const blocks = (rest + value).split("\n\n");
+        rest = blocks.pop();
+        for (const block of blocks) last = tell(block, take) || last;
+      }
+    } finally {
+      clearTimeout(silence);
+    }
+  };
   (async () => {
-    while (!control.signal.aborted) {
+    while (!over) {
       try {
-        const response = await fetch(address("events"), {
-          headers: headers({ Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }),
-          signal: control.signal,
-        });
-        if (!response.ok) throw new ApiError(response.status, {});
-        state(true);
-        wait = 500;
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        let rest = "";
-        for (;;) {
-          const { value, done } = await reader.read();
-          if (done) break;
-          const blocks = (rest + value).split("\n\n");
-          rest = blocks.pop();
-          for (const block of blocks) {
-            let kind = "message";
-            const data = [];
-            for (const line of block.split("\n")) {
-              if (line.startsWith("event:")) kind = line.slice(6).trim();
-              else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
-              else if (line.startsWith("id:")) last = line.slice(3).trim();
-            }
-            if (data.length) take(kind, JSON.parse(data.join("\n")));
-          }
-        }
-      } catch {
-        if (control.signal.aborted) return;
+        await read();
+      } catch (error) {
+        over ||= error.status === 401 || error.status === 403;
       }
       state(false);
+      if (over) return;
       await new Promise((done) => setTimeout(done, wait));
-      wait = Math.min(wait * 2, 10000);
+      wait = Math.min(wait * 2, longest);
     }
   })();
-  return () => control.abort();
+  return () => {
+    over = true;
+    control.abort();
+  };
+}
+
+/** Hand on one event of a stream, as the HTML Living Standard has it (9.2.6); gives its id. */
+function tell(block, take) {
+  let kind = "message";
+  let id = "";
+  const data = [];
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event:")) kind = line.slice(6).trim();
+    else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
+    else if (line.startsWith("id:")) id = line.slice(3).trim();
+  }
+  if (data.length) take(kind, JSON.parse(data.join("\n")));
+  return id;
 }

@@ -28,8 +28,12 @@ export function when(text) {
   if (!text) return "–";
   const time = new Date(text);
   const today = time.toDateString() === new Date().toDateString();
-  const clock = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const clock = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return today ? clock : `${time.toLocaleDateString([], { day: "numeric", month: "short" })} ${clock}`;
+}
+
+export function clock(text) {
+  return new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 export function ago(text) {
@@ -40,3 +44,6 @@ export function ago(text) {
 }
 
 export const running = (job) => !["finished", "failed", "aborted"].includes(job.state);
+
+/** A word with its number: 1 job, 2 jobs. */
+export const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;

@@ -1,39 +1,49 @@
 // One job: what it shows now, how it fares, and what can be said to it.
 
-import { html, useEffect, useState } from "../static/vendor/preact.min.js";
+import { html, useState } from "../static/vendor/preact.min.js";
 import { address, get, post, put, remove } from "./api.js";
-import { bytes, rate, running, span, when } from "./format.js";
+import { bytes, many, rate, running, span, when } from "./format.js";
+import { Graphs } from "./graphs.js";
+import { Log } from "./log.js";
 import { Player } from "./player.js";
-import { figuresOf, one, remember } from "./store.js";
-import { Action, Empty, Graph, Picture, Problem, State, useLoad } from "./widgets.js";
+import { era, one, remember } from "./store.js";
+import { Happened } from "./telling.js";
+import { Publish, Watch, watchAt } from "./ways.js";
+import { Action, Empty, Picture, Problem, State, Table, useLoad } from "./widgets.js";
 
 const LAYOUTS = ["grid", "speaker", "screen", "spotlight", "columns", "pip"];
 
-export function JobPage({ id }) {
+export function JobPage({ server, id }) {
   const path = `jobs/${encodeURIComponent(id)}`;
-  const [, error] = useLoad(async () => remember(await get(path)), [id]);
+  const [, error] = useLoad(async () => remember(await get(path)), [id, era()]);
   const job = one(id);
-  if (error) return html`<${Problem} error=${error} />`;
-  if (!job) return html`<p class="loading">Loading…</p>`;
+  if (!job) return error ? html`<${Problem} error=${error} />` : html`<p class="loading">Loading…</p>`;
   const live = running(job);
   return html`
     <div class="heading">
       <h1>${job.room_name || job.room}</h1>
-      <${State} state=${job.state} />
-      ${live && html`
-        ${job.figures && job.figures.paused
-          ? html`<${Action} label="Resume" act=${() => post(`${path}/resume`)} />`
-          : html`<${Action} label="Pause" act=${() => post(`${path}/pause`)} />`}
-        <${Action} label="Stop" confirm="Stop it now?" kind="danger" disabled=${job.state === "stopping"} act=${() => post(`${path}/stop`)} />`}
+      <${State} state=${job.state} paused=${job.paused} />
+      ${live && html`<${Now} job=${job} />`}
+      ${live && html`<div class="controls">
+        ${job.live && html`<${Watch} server=${server} job=${job} />`}
+        ${job.links.publish && html`<${Publish} server=${server} room=${job.room_name} />`}
+        ${job.paused
+          ? html`<${Action} key="resume" label="Resume" kind="main" act=${() => post(`${path}/resume`)} />`
+          : html`<${Action} key="pause" label="Pause" disabled=${job.state !== "running"} act=${() => post(`${path}/pause`)} />`}
+        <${Action} label="Stop" confirm="Stop it now?" kind="danger" disabled=${job.state === "stopping"}
+          act=${() => post(`${path}/stop`)} done=${(answer) => remember(answer)} />
+      </div>`}
     </div>
-    ${!live && job.reason && html`<p class="quiet">${job.reason}${job.blame ? ` (${job.blame})` : ""}</p>`}
+    ${job.paused && live && html`<p class="banner warn" role="status">Paused: nothing is recorded, and who watches live sees a card.</p>`}
+    ${!live && job.reason && html`<p class=${job.state === "finished" ? "quiet" : "problem"}>${ended(job)}</p>`}
     <div class="columns">
       <section class="wide">
-        ${live && job.live ? html`<${Player} source=${address(`${job.live.url}index.m3u8`)} live />` : live
+        ${live && job.live ? html`<${Player} name=${job.id} source=${async (anew) => `${await watchAt(server, job, anew)}index.m3u8`} live />` : live
           ? html`<div class="player"><${Picture} path="${path}/thumbnail" alt="The picture a moment ago" every=${5000} /></div>` : null}
         ${live && html`<${Graphs} id=${id} job=${job} />`}
         ${!live && html`<${Artifacts} path=${path} />`}
-        <${Events} path=${path} state=${job.state} />
+        <${Happened} id=${id} />
+        <${Log} path=${path} />
       </section>
       <aside>
         ${live && html`<${Layouts} path=${path} />`}
@@ -46,17 +56,16 @@ export function JobPage({ id }) {
     </div>`;
 }
 
-function Graphs({ id, job }) {
-  const past = figuresOf(id);
-  const last = past.at(-1) || {};
-  const list = (name) => past.map((figures) => figures[name]);
+const BLAMED = { request: "what was asked for", room: "the room", destination: "where it streams to", us: "Egress itself" };
+
+function ended(job) {
+  const blame = job.blame ? ` (the cause is ${BLAMED[job.blame] || job.blame})` : "";
+  return `${job.reason[0].toUpperCase()}${job.reason.slice(1)}${blame}`;
+}
+
+function Now({ job }) {
   const figures = job.figures || {};
-  return html`<div class="graphs">
-    <${Graph} label="Pictures" values=${list("fps")} text=${last.fps ? `${last.fps.toFixed(1)}/s` : "–"} most=${30} />
-    <${Graph} label="Encoded" values=${list("bitrate")} text=${rate(last.bitrate)} />
-    <${Graph} label="Lost pictures" values=${list("lost")} text=${`${(figures.late || 0) + (figures.repeated || 0)}`} most=${1} />
-    <${Graph} label="CPU" values=${list("cpu")} text=${last.cpu ? `${last.cpu.toFixed(0)} %` : "–"} most=${100} />
-  </div>`;
+  return html`<span class="quiet">${span(figures.elapsed)} · ${figures.participants ?? 0} in the room${job.attempts > 1 ? ` · ${many(job.attempts, "attempt")}` : ""}</span>`;
 }
 
 function Layouts({ path }) {
@@ -126,23 +135,27 @@ function Say({ path }) {
   </section>`;
 }
 
+function startedBy({ trigger, caller, schedule }) {
+  if (schedule) return "a schedule";
+  if (trigger) return trigger.startsWith("whip:") ? "somebody who publishes" : trigger;
+  return caller;
+}
+
 function About({ job }) {
   const rows = [
-    ["Room", job.room], ["Pipeline", job.pipeline], ["Template", job.template], ["Started by", job.trigger],
+    ["Room", job.room], ["Pipeline", job.pipeline], ["Template", job.template], ["Started by", startedBy(job)],
     ["Started", when(job.started)], ["Ended", job.ended ? when(job.ended) : ""], ["Length", job.ended ? span(job.duration) : ""],
-    ["Attempts", job.attempts > 1 ? String(job.attempts) : ""],
+    ["Attempts", job.attempts > 1 ? String(job.attempts) : ""], ["WHIP", job.whip ? address(job.whip) : ""],
     ...Object.entries(job.metadata || {}),
   ].filter(([, value]) => value);
-  const links = [
-    job.live && ["Watch", job.live.url], job.links && job.links.publish && ["Publish", job.links.publish],
-  ].filter(Boolean);
   return html`<section class="panel"><h2>About</h2>
     <dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}<dt>Job</dt><dd><code>${job.id}</code></dd></dl>
-    ${links.length > 0 && html`<p>${links.map(([name, to]) => html`<a href=${to.replace(/^\//, "")} target="_blank" rel="noopener">${name} ↗</a> `)}</p>`}
   </section>`;
 }
 
-export function Artifacts({ path }) {
+const KINDS = { mp4: "MP4", hls: "HLS", webm: "WebM", audio: "Sound", tracks: "Tracks", manifest: "Manifest", thumbnails: "Thumbnails", waveform: "Waveform" };
+
+function Artifacts({ path }) {
   const [page, error] = useLoad(() => get(`${path}/artifacts`), [path]);
   if (error) return html`<${Problem} error=${error} />`;
   if (!page) return null;
@@ -150,33 +163,9 @@ export function Artifacts({ path }) {
   const shown = page.items.find((a) => a.url && ["mp4", "hls", "webm", "audio"].includes(a.kind));
   return html`
     ${shown && html`<${Player} source=${address(shown.url)} chapters=${(shown.details && shown.details.chapters) || []} />`}
-    <table><thead><tr><th>What</th><th>Size</th><th>Length</th><th></th></tr></thead><tbody>
-      ${page.items.map((a) => html`<tr key=${a.id}><td><b>${a.kind}</b> <span class="quiet">${a.location}</span></td>
-        <td>${bytes(a.size)}</td><td>${span(a.duration)}</td>
-        <td>${a.url && html`<a href=${address(a.url)} download>Download</a>`}</td></tr>`)}
-    </tbody></table>`;
-}
-
-function Events({ path, state }) {
-  const [page, , again] = useLoad(() => get(`${path}/events?limit=100`), [path, state]);
-  useEffect(() => {
-    const timer = setInterval(again, 5000);
-    return () => clearInterval(timer);
-  }, [path]);
-  if (!page || page.items.length === 0) return null;
-  return html`<details class="panel" open=${state !== "running"}><summary>What happened</summary>
-    <ol class="events">${[...page.items].reverse().map((e) => html`<li key=${e.seq}><time>${when(e.at)}</time> ${told(e)}</li>`)}</ol>
-  </details>`;
-}
-
-function told({ type, body }) {
-  switch (type) {
-    case "room": return `${body.peer || "the connection"} ${body.event}${body.track ? ` (${body.track})` : ""}`;
-    case "destination": return `${body.to} is ${body.state}${body.reason ? `: ${body.reason}` : ""}`;
-    case "state": return `${body.state}${body.reason ? `: ${body.reason}` : ""}`;
-    case "warning": return body.message;
-    case "control": return `${body.command}: ${body.message}`;
-    case "pause": return body.paused ? "paused" : "resumed";
-    default: return `${type} ${body.state || body.message || ""}`;
-  }
+    <${Table} heads=${["What", "Size", "Length", ""]} rows=${page.items.map((a) => [a.id, [
+      html`<b>${KINDS[a.kind] || a.kind}</b> <small class="quiet path">${a.location}</small>`,
+      bytes(a.size), a.duration ? span(a.duration) : "–",
+      a.url && html`<a class="button" href=${address(a.url)} download>${a.kind === "hls" ? "Playlist" : "Download"}</a>`,
+    ]])} />`;
 }

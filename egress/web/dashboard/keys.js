@@ -3,7 +3,7 @@
 import { html, useState } from "../static/vendor/preact.min.js";
 import { get, post, remove } from "./api.js";
 import { when } from "./format.js";
-import { Action, Dialog, Empty, Field, Problem, useList } from "./widgets.js";
+import { Action, Dialog, Empty, Field, Problem, Secret, Table, useList } from "./widgets.js";
 
 const SCOPES = ["read", "start", "stop", "admin"];
 
@@ -15,13 +15,13 @@ export function Keys() {
     <div class="heading"><h1>Access</h1><button type="button" class="main" onClick=${() => add(true)}>New key</button></div>
     <${Problem} error=${list.error} />
     ${adding && html`<${Add} close=${() => add(false)} made=${(made) => { add(false); reveal(made.key); list.again(); }} />`}
-    ${secret && html`<p class="banner">The key, shown this once: <code>${secret}</code> <button type="button" onClick=${() => reveal("")}>I have it</button></p>`}
+    ${secret && html`<${Secret} label="The key" value=${secret} done=${() => reveal("")} />`}
     ${list.items && list.items.length === 0 && html`<${Empty} title="No keys"><p>Whoever reaches this server may use all of it. Make a key before it listens beyond this machine.</p><//>`}
-    ${list.items && list.items.length > 0 && html`<table><thead><tr><th>Name</th><th>May</th><th>Rooms</th><th>Made</th><th>Last used</th><th></th></tr></thead>
-      <tbody>${list.items.map((k) => html`<tr key=${k.id}><td>${k.name} <code>${k.prefix}…</code></td><td>${k.scopes.join(", ")}</td>
-        <td>${(k.rooms || []).join(", ") || "all"}</td><td>${when(k.created)}</td><td>${k.used ? when(k.used) : "never"}</td>
-        <td class="actions">${k.revoked ? "revoked" : html`<${Action} label="Revoke" confirm="Revoke it?" kind="danger" act=${() => remove(`keys/${k.id}`)} done=${list.again} />`}</td></tr>`)}
-      </tbody></table>`}`;
+    ${list.items && list.items.length > 0 && html`<${Table} heads=${["Name", "May", "Rooms", "Made", "Last used", ""]} rows=${list.items.map((k) => [k.id, [
+      html`${k.name} <small class="quiet"><code>${k.prefix}…</code></small>`, k.scopes.join(", "), (k.rooms || []).join(", ") || "all",
+      when(k.created), k.used ? when(k.used) : "never",
+      k.revoked ? html`<span class="quiet">revoked</span>` : html`<${Action} label="Revoke" confirm="Revoke it?" kind="danger" act=${() => remove(`keys/${k.id}`)} done=${list.again} />`,
+    ]])} />`}`;
 }
 
 function Add({ close, made }) {

@@ -20,11 +20,12 @@ export function Pipelines() {
   const open = async (pipeline) => edit({ ...pipeline, ...(await get(`pipelines/${pipeline.name}`)) });
   return html`
     <div class="heading"><h1>Pipelines</h1><button type="button" class="main" onClick=${() => edit({ name: "my-pipeline", document: NEW, own: true, fresh: true })}>New pipeline</button></div>
+    <p class="quiet">A pipeline says how a room looks and sounds, and what is made of it: files, live streams, or both.</p>
     <${Problem} error=${list.error} />
     ${edited && html`<${DocumentEditor} title=${edited.fresh ? "New pipeline" : edited.name} name=${edited.name} text=${edited.document}
       fixed=${!edited.fresh} readonly=${!edited.own} close=${() => edit(null)}
       check=${(text) => call("POST", "pipelines/check", text)}
-      save=${async (name, text) => { await put(`pipelines/${name}`, text); edit(null); list.again(); }} />`}
+      save=${async (name, text) => { await put(`pipelines/${encodeURIComponent(name)}`, text); edit(null); list.again(); }} />`}
     <div class="cards">${(list.items || []).map((p) => html`<article class="card" key=${p.name}>
       <button type="button" class="thumb plain" onClick=${() => open(p)} aria-label="Open ${p.name}"><${Picture} path="pipelines/${p.name}/preview" alt="" /></button>
       <div class="body"><h2><button type="button" class="plain link" onClick=${() => open(p)}>${p.name}</button> ${p.own ? html`<span class="state">yours</span>` : ""}</h2>

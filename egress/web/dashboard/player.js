@@ -15,23 +15,22 @@ function hls() {
   return library;
 }
 
-/** `source` is a playlist or a file; chapters are [{at, title}] in seconds. */
-export function Player({ source, live = false, chapters = [] }) {
+/**
+ * `source` is a playlist or a file, or a function that gives it: asked with `true` when what it gave last was refused.
+ * Chapters are [{at, title}] in seconds. `name` tells this player from another one.
+ */
+export function Player({ source, name = source, live = false, chapters = [] }) {
   const video = useRef();
   const [note, say] = useState("");
   useEffect(() => {
     let player = null;
     let over = false;
     let timer = 0;
-    const start = async () => {
-      if (!new URL(source).pathname.endsWith(".m3u8")) {
-        video.current.src = source;
-        return;
-      }
-      const Hls = await hls();
+    const start = async (anew = false) => {
+      const [found, Hls] = await Promise.all([typeof source === "function" ? source(anew) : source, hls()]);
       if (over) return;
-      if (!Hls.isSupported()) {
-        video.current.src = source;
+      if (!new URL(found).pathname.endsWith(".m3u8") || !Hls.isSupported()) {
+        video.current.src = found;
         return;
       }
       player = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1 });
@@ -41,20 +40,22 @@ export function Player({ source, live = false, chapters = [] }) {
         player = null;
         if (live && !over) {
           say("waiting for the stream…");
-          timer = setTimeout(start, 2000);
+          const refused = data.response && data.response.code === 403;
+          timer = setTimeout(() => start(refused).catch(failed), 2000);
         } else say("this cannot be played");
       });
       player.on(Hls.Events.FRAG_BUFFERED, () => say(""));
-      player.loadSource(source);
+      player.loadSource(found);
       player.attachMedia(video.current);
     };
-    start().catch((error) => say(error.message));
+    const failed = (error) => over || say(error.message);
+    start().catch(failed);
     return () => {
       over = true;
       clearTimeout(timer);
       if (player) player.destroy();
     };
-  }, [source]);
+  }, [name]);
   const seek = (at) => {
     video.current.currentTime = at;
     video.current.play();

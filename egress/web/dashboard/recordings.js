@@ -24,7 +24,7 @@ export function Recordings() {
         <span class="badge right">${span(job.duration)}</span></a>
       <div><h2><a href="#/jobs/${encodeURIComponent(job.id)}">${job.room_name || job.room}</a></h2>
         <p class="quiet">${when(job.started)} · ${job.pipeline} <${State} state=${job.state} /></p>
-        ${job.state !== "finished" && html`<p class="quiet">${job.reason}</p>`}</div>
+        ${job.state !== "finished" && job.reason && html`<p class="bad">${job.reason}</p>`}</div>
     </li>`)}</ul>
     <${More} list=${list} />`;
 }

@@ -5,9 +5,12 @@ import { get, post } from "./api.js";
 import { remember } from "./store.js";
 import { Dialog, Field, Problem, useLoad } from "./widgets.js";
 
+/** What is taken unless chosen: it can be watched at once, and is recorded. */
+const FIRST = "live-hls";
+
 export function Start({ close }) {
   const [pipelines] = useLoad(() => get("pipelines?limit=200"));
-  const [form, set] = useState({ room: "local:", pipeline: "", destinations: "", pin: "", title: "" });
+  const [form, set] = useState({ room: "local:", pipeline: FIRST, destinations: "", pin: "", title: "" });
   const [state, say] = useState({ busy: false, error: null });
   const change = (name) => (event) => set({ ...form, [name]: event.target.value });
   const submit = async (event) => {
@@ -16,7 +19,7 @@ export function Start({ close }) {
     try {
       const job = await post("jobs", {
         room: form.room.trim(),
-        pipeline: form.pipeline || (pipelines && pipelines.items[0] && pipelines.items[0].name),
+        pipeline: form.pipeline,
         destinations: form.destinations.split("\n").map((line) => line.trim()).filter(Boolean),
         ...(form.pin ? { room_options: { pin: form.pin } } : {}),
         ...(form.title ? { overrides: { title: form.title } } : {}),
@@ -35,7 +38,7 @@ export function Start({ close }) {
       <//>
       <${Field} label="Pipeline">
         <select value=${form.pipeline} onChange=${change("pipeline")}>
-          ${(pipelines ? pipelines.items : []).map((p) => html`<option value=${p.name}>${p.name} – ${p.about}</option>`)}
+          ${(pipelines ? pipelines.items : []).map((p) => html`<option value=${p.name} selected=${p.name === form.pipeline}>${p.name} – ${p.about}</option>`)}
         </select>
       <//>
       <${Field} label="Stream to as well" hint="One address a line: rtmp://HOST/APP/KEY, youtube://KEY, twitch://KEY.">

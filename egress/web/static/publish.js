@@ -61,6 +61,32 @@ function peerId() {
   }
 }
 
+// Who was here before keeps the name; anybody else is a guest until they say more.
+function knownName() {
+  try {
+    return localStorage.getItem("name") ?? `Guest ${1 + Math.floor(Math.random() * 99)}`;
+  } catch {
+    return "Guest";
+  }
+}
+
+function rememberName() {
+  try {
+    localStorage.setItem("name", at("name").value);
+  } catch {
+    // It is asked for again.
+  }
+}
+
+// A page that the dashboard opened has its tab's API key.
+function knownKey() {
+  try {
+    return sessionStorage.getItem("egress-key") ?? "";
+  } catch {
+    return "";
+  }
+}
+
 function headers(more) {
   const token = at("token").value.trim();
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
@@ -135,7 +161,8 @@ async function connect() {
     throw new Error(error);
   }
   const location_ = answer.headers.get("Location");
-  if (location_) publisher.resource = new URL(location_, answer.url).href;
+  // A server in front of ours may have it below another path, which our Location does not know: only its end counts.
+  if (location_) publisher.resource = new URL(`${encodeURIComponent(room)}/${location_.split("/").pop()}`, new URL("../whip/", location)).href;
   await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });
   return over;
 }
@@ -203,6 +230,7 @@ async function stay() {
 async function start() {
   if (wanted) return;
   wanted = true;
+  rememberName();
   publisher.attempts = 0;
   at("error").textContent = "";
   at("toggle").textContent = "Stop";
@@ -282,11 +310,11 @@ async function measure() {
 
 at("title").textContent = `Publish into ${room}`;
 document.title = `${room} · publish`;
-at("name").value = asked.get("name") ?? "";
+at("name").value = asked.get("name") ?? knownName();
 at("role").value = asked.get("role") === "host" ? "host" : "guest";
 at("codec").value = ["h264", "vp8"].includes(asked.get("codec")) ? asked.get("codec") : "";
 at("source").value = asked.has("test") ? "test" : "camera";
-at("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+at("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? knownKey();
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted) stop();
@@ -299,4 +327,5 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) wake();
 });
 setInterval(measure, 1000);
-if (asked.has("autostart") && at("name").value) start();
+at("name").addEventListener("focus", () => at("name").select());
+if (asked.has("autostart") && asked.get("name")) start();
