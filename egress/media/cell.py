@@ -13,7 +13,7 @@ from egress.media.boxes import meet
 from egress.media.canvas import Canvas, Index, Region
 from egress.media.corners import Edge
 from egress.media.labels import caption, name_label, portrait
-from egress.media.overlay import Overlay, crop
+from egress.media.overlay import Overlay
 from egress.media.patch import Patch, patches
 from egress.media.planes import Plane, colour, planes
 from egress.media.scene import Style
@@ -22,6 +22,9 @@ from egress.model.media import Size
 _LEAST_LABELLED: Final = Size(64, 40)
 _LARGEST_LABEL: Final = 44
 """Height of a label in pixels at 720 lines; larger canvases have larger ones, as they are not watched from nearer."""
+
+
+_Part = tuple[slice, slice]
 
 
 class Shown(Protocol):
@@ -49,11 +52,13 @@ class Cell:
         self._palette = palette = style.theme.palette
         self._canvas = canvas
         self._region = canvas.region(tile.box)
-        self._planes = (self._region.luma, self._region.chroma[0], self._region.chroma[1])
         self._size = (tile.box.width, tile.box.height)
         self._background, self._surface = colour(palette.background), colour(palette.surface)
         self._dress(style)
         self._covering: list[tuple[Cell, list[tuple[Edge, Index]]]] = []
+        self._fitted: Size | None = None
+        self._parts: tuple[tuple[Plane, _Part], ...] = ()
+        self._bare = False
 
     def lie_under(self, later: Sequence[Cell]) -> None:
         """Learn which tiles float above this one: they are painted anew whenever it was."""
@@ -148,19 +153,24 @@ class Cell:
 
     def _blit(self, frame: av.VideoFrame) -> None:
         """Copy the middle of a frame into the middle of the tile, whichever of the two is larger."""
-        source: Sequence[Plane] = planes(frame)
-        target: Sequence[Plane] = self._planes
-        wide, tall = self._size
-        if frame.width != wide or frame.height != tall:
-            width, height = min(frame.width & ~1, wide), min(frame.height & ~1, tall)
+        if self._fitted is None or frame.width != self._fitted.width or frame.height != self._fitted.height:
+            self._fit(Size(frame.width, frame.height))
+        if self._bare:
             self._region.fill(self._background)
-            source = crop(source, _even_half(frame.width - width), _even_half(frame.height - height), width, height)
-            middle = _middle(self._region, width, height)
-            target = (middle.luma, middle.chroma[0], middle.chroma[1])
-        # An assignment, where copyto would do as well, for half the price of the call.
-        target[0][...] = source[0]
-        target[1][...] = source[1]
-        target[2][...] = source[2]
+        for (target, part), plane in zip(self._parts, planes(frame), strict=True):
+            target[...] = plane[part]
+
+    def _fit(self, size: Size) -> None:
+        """Learn where in the tile each plane of frames of a size goes, and which part of it."""
+        wide, tall = self._size
+        width, height = min(size.width & ~1, wide), min(size.height & ~1, tall)
+        x, y = _even_half(size.width - width), _even_half(size.height - height)
+        target = _middle(self._region, width, height)
+        luma = np.s_[y : y + height, x : x + width]
+        chroma = np.s_[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2]
+        self._parts = ((target.luma, luma), (target.chroma[0], chroma), (target.chroma[1], chroma))
+        self._bare = width < wide or height < tall
+        self._fitted = size
 
 
 def _middle(region: Region, width: int, height: int) -> Region:

@@ -29,8 +29,6 @@ _REACH = 12
 """Samples before and after an instant that its value between samples is read from."""
 
 _OVERSAMPLING = 4
-_DENSE = 0.25
-"""From this share of a block on it is cheaper to look everywhere than to gather the places."""
 
 _CLOSE_WITHIN = 10.0
 _SILENCE = -70.0
@@ -70,6 +68,17 @@ _WORST = float(np.abs(_WEIGHTS).sum(axis=1).max())
 """No instant between samples can be larger than this times the largest sample around it."""
 
 
+def _between() -> Samples:
+    """The matrix (3 * _REACH - 1, 3 * _REACH) that makes of samples the instants between the _REACH in their middle."""
+    matrix = np.zeros((3 * _REACH - 1, _REACH, _OVERSAMPLING - 1), np.float32)
+    for sample in range(_REACH):
+        matrix[sample : sample + 2 * _REACH, sample] = _WEIGHTS.T
+    return matrix.reshape(3 * _REACH - 1, -1)
+
+
+_BETWEEN = _between()
+
+
 class TruePeak:
     """The highest true peak of sound that adjoins, linear: read at four times its rate (BS.1770-4, annex 2)."""
 
@@ -80,25 +89,18 @@ class TruePeak:
     def hear(self, sound: Samples) -> None:
         """Take the next samples (channels, n), n at least 24."""
         joined = np.concatenate((self._past, sound), axis=1)
-        self._past = joined[:, 1 - 2 * _REACH :]
-        largest = float(np.abs(joined).max(initial=0.0))
-        self.highest = max(self.highest, largest)
-        if largest * _WORST <= self.highest:
-            return
+        channels, steps = len(joined), (joined.shape[1] - 2 * _REACH + 1) // _REACH
+        self._past = joined[:, steps * _REACH :]
+        self.highest = max(self.highest, float(joined.max()), -float(joined.min()))
+        parts = np.abs(joined[:, : (steps + 1) * _REACH]).reshape(channels, steps + 1, _REACH).max(axis=2)
         # Only where a sample is near that could lift the peak: in speech that soon is almost nowhere.
-        windows = np.lib.stride_tricks.sliding_window_view(joined, 2 * _REACH, axis=1)
-        steps = windows.shape[1] // _REACH
-        parts = np.abs(joined[:, : (steps + 2) * _REACH - _REACH]).reshape(len(joined), steps + 1, _REACH).max(axis=2)
         loud = parts * _WORST > self.highest
-        for channel, near in enumerate(loud[:, :-1] | loud[:, 1:]):
-            if not near.any():
-                continue
-            if near.mean() > _DENSE:
-                chosen = windows[channel]
-            else:
-                chosen = windows[channel, (np.flatnonzero(near)[:, None] * _REACH + np.arange(_REACH)).reshape(-1)]
-            between = chosen @ _WEIGHTS.T
-            self.highest = max(self.highest, float(between.max()), -float(between.min()))
+        if not loud.any():
+            return
+        across, along = joined.strides
+        rows = np.ndarray((channels, steps, 3 * _REACH - 1), np.float32, joined, 0, (across, _REACH * along, along))
+        between = rows[loud[:, :-1] | loud[:, 1:]] @ _BETWEEN
+        self.highest = max(self.highest, float(between.max(initial=0.0)), -float(between.min(initial=0.0)))
 
 
 class _Gauge:
@@ -157,26 +159,37 @@ class LoudnessMeter:
         self._left_out = 0
         self._offered = 0
         self._taken = 0
-        self._waiting: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
+        self._gathered: list[Samples] = []
+        self._enough = self._block
+        self._works = True
+        self._waiting: queue.SimpleQueue[list[Samples] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="loudness", daemon=True)
         self._thread.start()
 
     def offer(self, block: Samples) -> None:
         """Queue float32 samples (channels, n) that follow those before; they must not change afterwards. Never waits.
 
-        Called on one thread.
+        Called on one thread. Its own is woken when there is enough for a value.
         """
-        if self._offered - self._taken > self._most or not self._thread.is_alive():
+        if self._offered - self._taken > self._most or not self._works:
             self._left_out += block.shape[1]
             return
         self._offered += block.shape[1]
-        self._waiting.put(block)
+        self._gathered.append(block)
+        if self._offered >= self._enough:
+            self._enough = self._offered + self._block
+            self._hand_over()
 
     def close(self) -> Loudness:
         """Measure what waits, and say the whole."""
+        self._hand_over()
         self._waiting.put(None)
         self._thread.join(_CLOSE_WITHIN)
         return self.value
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        self._waiting.put(gathered)
 
     def _run(self) -> None:
         try:
@@ -184,17 +197,16 @@ class LoudnessMeter:
         except Exception:
             # A figure less; the programme has no need of it.
             log.exception("the loudness is measured no more")
+            self._works = False
 
     def _work(self) -> None:
-        blocks: list[Samples] = []
-        there = 0
-        while (block := self._waiting.get()) is not None:
-            blocks.append(block)
-            there += block.shape[1]
-            if there >= self._block:
+        rest: list[Samples] = []
+        while (blocks := self._waiting.get()) is not None:
+            rest = blocks
+            if sum(block.shape[1] for block in blocks) >= self._block:
                 self._measure(np.concatenate(blocks, axis=1))
-                blocks, there = [], 0
-        self._measure(np.concatenate([*blocks, np.zeros((len(self._peak._past), 2 * _REACH), np.float32)], axis=1))
+                rest = []
+        self._measure(np.concatenate([*rest, np.zeros((len(self._peak._past), 2 * _REACH), np.float32)], axis=1))
 
     def _measure(self, sound: Samples) -> None:
         self._taken += sound.shape[1]

@@ -13,7 +13,7 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
-from egress.sinks.base import Backup, Mark, Sink, SinkContext
+from egress.sinks.base import LULL, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.ffmpeg import Recipe, Transcode
 from egress.sinks.mp4 import Mp4Sink
@@ -38,6 +38,8 @@ class Work:
 class AfterwardsSink(Sink):
     """Records in its folder of the spool as MP4 sinks do; `work` says what becomes of it. State on disk says the same,
     so that any process can do it."""
+
+    lull = LULL
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any, ClassVar
 
 from egress.model.errors import DestinationError, EgressError, Fault
 from egress.model.job import Artifact
-from egress.model.media import Nanos, Packet, StreamInfo
+from egress.model.media import MILLISECOND, SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import SinkDoc
 from egress.model.passing import Passed
 
@@ -80,6 +79,10 @@ METADATA, CAPTION = "metadata", "caption"
 picture by them."""
 
 
+LULL: Nanos = 200 * MILLISECOND
+"""The `lull` of sinks that nobody waits for."""
+
+
 class Sink(ABC):
     """One output. All methods but status and interrupt are called on one thread.
 
@@ -92,6 +95,10 @@ class Sink(ABC):
 
     backlog: ClassVar[int] = 4096
     """Items that may wait for it: packets, marks, and batches of frames."""
+
+    lull: Nanos = 0
+    """How long it may rest when it has taken all there was, so that it then takes several at once: whoever is woken
+    for each packet pays for that what the packet itself costs several times over. 0: every packet counts at once."""
 
     passes: ClassVar[bool] = False
     """Whether it takes tracks as they were sent, through `pass_on`."""
@@ -162,6 +169,10 @@ class SinkState(StrEnum):
     FAILED = "failed"
 
 
+_CROWD = 64
+"""So many items waiting end a rest: a programme that is made faster than real time is not to wait for its sinks."""
+
+
 class SinkThread:
     """Runs one sink on one thread behind a bounded queue whose `offer` never waits.
 
@@ -178,7 +189,10 @@ class SinkThread:
         self.refused = 0
         self._programme = tuple(info for info in programme if sink.takes(info))
         self._streams = frozenset(info.id for info in self._programme)
-        self._queue: queue.Queue[Packet | Mark | Passed | None] = queue.Queue(size or sink.backlog)
+        self._size = size or sink.backlog
+        self._queue: queue.SimpleQueue[Packet | Mark | Passed | None] = queue.SimpleQueue()
+        self._resting = False
+        self._roused = threading.Event()
         self._aborted = threading.Event()
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -194,34 +208,31 @@ class SinkThread:
             return True
         if isinstance(item, Passed) and not self.sink.passes:
             return True
-        try:
-            self._queue.put_nowait(item)
-            return True
-        except queue.Full:
+        # Several threads offer, so there may be one or two more in it than it has room for.
+        waiting = self._queue.qsize()
+        if waiting >= self._size:
             self.refused += 1
-            self._fail(DestinationError(f"{self.name} cannot keep up: {self._queue.maxsize} items waiting"))
-            self._aborted.set()
+            self._fail(DestinationError(f"{self.name} cannot keep up: {waiting} items waiting"))
+            self._abort()
             return False
+        self._queue.put(item)
+        if self._resting and waiting >= _CROWD:
+            self._roused.set()
+        return True
 
     def finish(self, timeout: float = 20.0) -> bool:
         """No more packets will come: wait for the sink to write those queued and close; False when it did not in time.
 
         What it made is then on its way to its place, which `join` waits for.
         """
-        limit = time.monotonic() + timeout
-        while self._thread.is_alive() and not self._aborted.is_set():
-            try:
-                self._queue.put(None, timeout=0.1)
-                break
-            except queue.Full:
-                if time.monotonic() >= limit:
-                    return False
-        return self._closed.wait(max(0.0, limit - time.monotonic()))
+        self._queue.put(None)
+        self._roused.set()
+        return self._closed.wait(timeout)
 
     def give_up(self, reason: str) -> None:
         """Count the sink as failed, and have it stop as soon as the current call returns."""
         self._fail(DestinationError(reason))
-        self._aborted.set()
+        self._abort()
         self.sink.interrupt()
 
     def join(self, timeout: float) -> bool:
@@ -233,6 +244,10 @@ class SinkThread:
     def depth(self) -> int:
         """How many items wait."""
         return self._queue.qsize()
+
+    def _abort(self) -> None:
+        self._aborted.set()
+        self._roused.set()
 
     def _fail(self, error: EgressError) -> None:
         with self._lock:
@@ -256,6 +271,7 @@ class SinkThread:
             self.sink.open(self._programme)
             self._become(SinkState.RUNNING)
             while not self._aborted.is_set():
+                self._rest()
                 try:
                     item = self._queue.get(timeout=0.2)
                 except queue.Empty:
@@ -286,3 +302,10 @@ class SinkThread:
             self.artifacts = tuple(self.sink.abort())
         except Exception as error:
             self._fail(Fault(f"{self.name} could not be put away: {error}"))
+
+    def _rest(self) -> None:
+        if self.sink.lull and self._queue.empty():
+            self._resting = True
+            self._roused.wait(self.sink.lull / SECOND)
+            self._resting = False
+            self._roused.clear()

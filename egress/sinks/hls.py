@@ -9,7 +9,7 @@ from typing import Any
 
 from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
-from egress.model.media import SECOND, Packet, StreamInfo
+from egress.model.media import MILLISECOND, SECOND, Packet, StreamInfo
 from egress.model.outputs import HlsDoc, SinkDoc
 from egress.model.targets import file_part
 from egress.sinks.base import CAPTION, END, METADATA, Backup, Mark, Sink, SinkContext
@@ -46,6 +46,9 @@ class HlsSink(Sink):
     """
 
     resumes = True
+
+    lull = 20 * MILLISECOND
+    """Parts are made of packets of a third of a second or more, and watched a second or two later."""
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)

@@ -16,7 +16,7 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
-from egress.sinks.base import CAPTION, END, METADATA, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.base import CAPTION, END, LULL, METADATA, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.joining import EMPTY, Piece, join
 from egress.sinks.marks import MarkLog, chapters
@@ -48,6 +48,7 @@ class Mp4Sink(Sink):
         if not isinstance(doc, Mp4Doc):
             raise Fault(f"an mp4 sink was given a {type(doc).__name__}")
         self._fragment = doc.fragment
+        self.lull = min(LULL, doc.fragment // (4 * _FRAGMENTS))
         self._piece = Piece(context.folder, context.attempt)
         self._file = self._piece.file
         self._marks = MarkLog(self._piece.marks)

@@ -34,6 +34,7 @@ class Rendition:
         self.keys: Listing | None = Listing(presentation, iframes_name(info)) if info.kind == "video" else None
         self.bytes = 0
         self.gaps = 0
+        self._nanos_each = (info.time_base * SECOND).as_integer_ratio()
         self._presentation = presentation
         kind = GrowingFile if presentation.single_file else SeparateFiles
         self._files: MediaFiles = kind(presentation, self.name)
@@ -177,9 +178,10 @@ class Rendition:
 
     def sweep(self, *, ended: bool = False) -> None:
         """Delete the files that no player can want any more; once ended, everything but what was listed last."""
+        now = self.end
         kept: deque[tuple[Nanos, Path]] = deque()
         for due, path in self._due:
-            if ended or due <= self.end:
+            if ended or due <= now:
                 path.unlink(missing_ok=True)
             else:
                 kept.append((due, path))
@@ -224,7 +226,9 @@ class Rendition:
         return written
 
     def _nanos(self, count: int) -> Nanos:
-        return self._presentation.offset + round(count * self.info.time_base * SECOND)
+        # As round(count * time_base * SECOND), in integers: fractions cost more than all else a part is made of.
+        numerator, denominator = self._nanos_each
+        return self._presentation.offset + (2 * count * numerator + denominator) // (2 * denominator)
 
     def _write_part(self) -> bool:
         if not self._samples:

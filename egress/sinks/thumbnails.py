@@ -13,7 +13,7 @@ from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import SinkDoc, ThumbnailsDoc
 from egress.model.targets import file_part, scheme_of
 from egress.sinks.album import STATE, Album
-from egress.sinks.base import END, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.base import END, LULL, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivery
 from egress.sinks.keyframes import KeyframeDecoder, fitting, image, interest
 from egress.sinks.splice import Splice, moved, pauses
@@ -34,6 +34,8 @@ class ThumbnailsSink(Sink):
     A local folder is written while the job runs, every file whole; for a storage elsewhere the pictures wait in the
     spool. Each is announced as {"type": "thumbnail", "folder", "file", "at"}, seconds into the recording.
     """
+
+    lull = LULL
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)

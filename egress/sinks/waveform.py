@@ -11,7 +11,7 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, Size, StreamInfo
 from egress.model.outputs import SinkDoc, WaveformDoc
-from egress.sinks.base import END, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.base import END, LULL, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.listener import Listener
 from egress.sinks.peaks import PeakFile, Rows, document, read_peaks
@@ -23,6 +23,8 @@ _PEAKS, _STATE = "peaks.bin", "waveform.json"
 
 class WaveformSink(Sink):
     """Decodes the sound and keeps peaks in the spool, whole up to the last second; the file is made at the end."""
+
+    lull = LULL
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:
         super().__init__(doc, context)

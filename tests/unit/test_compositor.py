@@ -90,6 +90,16 @@ def test_a_picture_of_another_size_is_centred_without_smear(width: int, height: 
     assert all((plane == value).all() for plane, value in zip(outside, BACKGROUND, strict=True))
 
 
+def test_pictures_whose_size_changes_leave_nothing_of_each_other() -> None:
+    box, sizes = Box(200, 100, 320, 240), [(640, 240), (320, 240), (100, 100), (640, 480), (320, 200)]
+    going_on = Compositor(CANVAS)
+    going_on.arrange([tile(box)], LABELLED)
+    for seed, (width, height) in enumerate([*sizes, *reversed(sizes)]):
+        shot, anew = noise(width, height, seed), Compositor(CANVAS)
+        anew.arrange([tile(box)], LABELLED)
+        assert same(drawn(going_on, {"v": shot}), drawn(anew, {"v": shot})), (width, height)
+
+
 def test_a_picture_already_shown_is_not_drawn_again() -> None:
     compositor = Compositor(CANVAS)
     compositor.arrange([tile(Box(0, 0, 640, 360), "a"), tile(Box(640, 0, 640, 360), "b")], LABELLED)

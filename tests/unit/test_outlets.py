@@ -15,7 +15,7 @@ from egress import outlets as module
 from egress.model import registry
 from egress.model.errors import DestinationError
 from egress.model.job import Artifact
-from egress.model.media import Codec, Packet, StreamInfo
+from egress.model.media import SECOND, Codec, Packet, StreamInfo
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
 from egress.outlets import Outlets
@@ -197,3 +197,66 @@ def test_a_full_queue_before_a_dead_sink_does_not_keep_anyone_from_ending(tmp_pa
     assert thread.join(10)
     assert thread.finish(5)
     assert thread.state is SinkState.FAILED and thread.error is not None and "dead" in thread.error.message
+
+
+class Counting(Sink):
+    """Keeps what it is given, and how often there was nothing left."""
+
+    def __init__(self, lull: int, folder: Path) -> None:
+        from tests.flashes import context
+
+        super().__init__(
+            Pipeline.model_validate({"name": "p", "sinks": [{"kind": "mp4", "to": "/a.mp4"}]}).sinks[0],
+            context(folder / "spool", folder / "a.mp4"),
+        )
+        self.lull = lull
+        self.taken: list[Packet] = []
+        self.first = threading.Event()
+
+    def open(self, programme: Sequence[StreamInfo]) -> None:
+        """Nothing to do."""
+
+    def write(self, packet: Packet) -> None:
+        """Count it."""
+        self.taken.append(packet)
+        self.first.set()
+
+    def close(self) -> Sequence[Artifact]:
+        """Nothing was made."""
+        return ()
+
+    def abort(self) -> Sequence[Artifact]:
+        """Nothing is left."""
+        return ()
+
+
+def test_a_sink_at_rest_takes_what_came_when_it_ends_and_loses_nothing(tmp_path: Path) -> None:
+    sink = Counting(lull=3600 * SECOND, folder=tmp_path)
+    thread = SinkThread("resting", sink, (STREAM,))
+    while not thread._resting:
+        pass
+    assert all(thread.offer(PACKET) for _ in range(10))
+    assert not sink.first.wait(0.05), "it rests"
+    assert thread.finish(10) and thread.state is not SinkState.FAILED
+    assert len(sink.taken) == 10
+
+
+def test_a_sink_at_rest_is_roused_by_a_crowd_and_by_being_given_up(tmp_path: Path) -> None:
+    sink = Counting(lull=3600 * SECOND, folder=tmp_path)
+    thread = SinkThread("resting", sink, (STREAM,))
+    while not thread._resting:
+        pass
+    assert all(thread.offer(PACKET) for _ in range(200))
+    assert sink.first.wait(10)
+    thread.give_up("enough")
+    assert thread.join(10)
+
+
+def test_a_sink_that_never_rests_takes_each_packet_at_once(tmp_path: Path) -> None:
+    sink = Counting(lull=0, folder=tmp_path)
+    thread = SinkThread("eager", sink, (STREAM,))
+    for _ in range(3):
+        sink.first.clear()
+        assert thread.offer(PACKET)
+        assert sink.first.wait(10)
+    assert thread.finish(10)
