@@ -39,9 +39,13 @@ from egress.ordering import check_writable
 OPEN_WITHIN = 10.0
 """Seconds a room has to open that a publisher asked for."""
 
+GUEST = "guest"
+"""The role of publishers who say none."""
+
 Event = dict[str, Any]
-Opener = Callable[[str], Awaitable[str | None]]
-"""Starts what is to run in the local room of this name; gives the job, None when nothing is to."""
+Opener = Callable[[str, str], Awaitable[str | None]]
+"""Starts what is to run in the local room of this name for somebody in a role; gives the job, None when nothing is to.
+"""
 
 
 class Service:
@@ -63,7 +67,7 @@ class Service:
         self.scheduler = Scheduler(self)
         self.outbox = Outbox(store, server.id, judge=anywhere if settings.webhook_private else public)
         self._errands = Errands(store, server.id, self._obey)
-        self._opening: dict[str, asyncio.Task[str | None]] = {}
+        self._opening: dict[tuple[str, str], asyncio.Task[str | None]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -234,8 +238,9 @@ class Service:
         """All of them."""
         return self._lives.all(self.supervisor.followers.values(), asyncio.get_running_loop().time())
 
-    async def open_room(self, name: str) -> Live | None:
-        """The local room of this name, begun if its template says so; None when nothing is to run there.
+    async def open_room(self, name: str, role: str = GUEST) -> Live | None:
+        """The local room of this name, begun if its template says so for somebody in this role; None when nothing is to
+        run there.
 
         Raises what starting a job raises.
         """
@@ -243,10 +248,10 @@ class Service:
         if found is not None and not found.over:
             return await self._opened(found)
         # Several publishers who come at once begin one job.
-        task = self._opening.get(name)
+        task = self._opening.get((name, role))
         if task is None:
-            task = self._opening[name] = asyncio.ensure_future(self.opener(name))
-            task.add_done_callback(lambda _: self._opening.pop(name, None))
+            task = self._opening[name, role] = asyncio.ensure_future(self.opener(name, role))
+            task.add_done_callback(lambda _: self._opening.pop((name, role), None))
         job = await asyncio.shield(task)
         found = self.live(job) if job is not None else None
         return await self._opened(found) if found is not None else None

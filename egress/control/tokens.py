@@ -38,6 +38,8 @@ class Token:
     scopes: frozenset[str]
     rooms: tuple[str, ...]
     expires: int
+    role: str | None = None
+    """The one role its bearer publishes in; None is any."""
 
     @property
     def caller(self) -> Caller:
@@ -70,6 +72,7 @@ class Tokens:
         seconds: int,
         scopes: Sequence[str] = (),
         rooms: Sequence[str] = (),
+        role: str | None = None,
         now: float | None = None,
     ) -> str:
         """A token; raises RequestError when it would be valid for too long or there is no secret to sign with."""
@@ -85,6 +88,8 @@ class Tokens:
             claims["scope"] = " ".join(sorted(scopes))
         if rooms:
             claims["rooms"] = list(rooms)
+        if role is not None:
+            claims["role"] = role
         return jwt.encode(claims, self._secrets[0], algorithm="HS256")
 
     def verify(self, token: str, kind: Kind, *, now: float | None = None) -> Token | None:
@@ -99,11 +104,13 @@ class Tokens:
         expires, issued, begins = (float(value) for value in times)
         if at >= expires + _SKEW or at < max(issued, begins) - _SKEW or expires - issued > LONGEST[kind]:
             return None
-        rooms = claims.get("rooms", [])
+        rooms, role = claims.get("rooms", []), claims.get("role")
         if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
             return None
+        if role is not None and not (isinstance(role, str) and role):
+            return None
         scopes = frozenset(str(claims.get("scope", "")).split()) & _SCOPES
-        return Token(kind, str(claims.get("sub", ""))[:100], scopes, tuple(rooms), int(expires))
+        return Token(kind, str(claims.get("sub", ""))[:100], scopes, tuple(rooms), int(expires), role)
 
     def playback(self, token: str, *names: str) -> float | None:
         """Until when a token lets its bearer watch a stream, known by its name or its room's address; None: it does

@@ -43,6 +43,8 @@ class Trigger:
     role: str | None = None
     session: str = ""
     server: str = ""
+    name: str = ""
+    """What who joined is called, where the room's server tells no roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,16 @@ def matching(docs: Sequence[TemplateDoc], trigger: Trigger, only: str | None = N
         doc
         for doc in docs
         if only in (None, doc.name) and doc.server.startswith(trigger.server) and doc.fits(trigger.room)
-        if doc.starts_on(None) or (trigger.role is not None and doc.starts_on(trigger.role))
+        if doc.starts_on(None) or doc.starts_on(trigger.role or doc.role_of(trigger.name))
     ]
     return tuple(sorted(found, key=lambda doc: (-closeness(doc), doc.name)))
+
+
+def awaited(connection: Connection, sealer: Sealer, trigger: Trigger) -> tuple[str, ...]:
+    """The roles templates for a trigger's room wait for."""
+    docs = open_enabled(connection, sealer)
+    found = (doc.role for doc in docs if doc.server.startswith(trigger.server) and doc.fits(trigger.room))
+    return tuple(sorted({role for role in found if role is not None}))
 
 
 def decide(

@@ -54,7 +54,7 @@ def of_janus(body: Any, now: Micros) -> tuple[Trigger, ...]:
     """Events of the VideoRoom plugin as Janus's event handlers send them, one or a list.
 
     https://janus.conf.meetecho.com/docs/eventhandlers.html: type 64 is of plugins, timestamps are microseconds. Janus
-    gives its events no ids, and the lives of a room no names.
+    gives its events no ids, the lives of a room no names and peers no roles, only what they are called (`display`).
     """
     found = []
     for said in body if isinstance(body, list) else [body]:
@@ -70,7 +70,8 @@ def of_janus(body: Any, now: Micros) -> tuple[Trigger, ...]:
         id_ = hashlib.sha256(canonical(marks).encode()).hexdigest()[:32]
         at = stamp if isinstance(stamp, int) and 0 < stamp < 1 << 60 else now
         emitter = _name(said.get("emitter"))[:60]
-        found.append(Trigger(f"janus:{emitter}".rstrip(":"), id_, kind, room, at, server="janus+"))
+        source, name = f"janus:{emitter}".rstrip(":"), _name(data.get("display"))
+        found.append(Trigger(source, id_, kind, room, at, server="janus+", name=name))
     return tuple(found)
 
 

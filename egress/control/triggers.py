@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -14,10 +15,11 @@ from egress.control.clock import Clock, WallClock
 from egress.control.jobs import Created, RoomTaken
 from egress.control.store import Store
 from egress.control.templates import open_template
-from egress.control.trigger import START, Outcome, Start, Trigger, decide, is_over
+from egress.control.trigger import START, Outcome, Start, Trigger, awaited, decide, is_over
 from egress.control.triggers_seen import Seen
 from egress.control.values import Micros, new_id
 from egress.model.errors import EgressError, NoCapacity, NotFound, RequestError
+from egress.model.problems import one_of
 from egress.model.request import Caller, JobRequest
 
 AT_ONCE = 8
@@ -97,19 +99,16 @@ class Triggers:
             self._mine.discard(key)
         return Outcome("running", outcome.template, job)
 
-    async def open_room(self, name: str) -> str | None:
-        """The job of a local room that somebody comes to publish in, begun if need be.
+    async def open_room(self, name: str, role: str) -> str | None:
+        """The job of a local room that somebody in a role comes to publish in, begun if need be.
 
         Raises NotFound where no template is for the room, and what the start raises.
         """
-        trigger = Trigger("whip", new_id("pub"), "peer_joined", name, self._clock.now(), server="local:")
+        trigger = Trigger("whip", new_id("pub"), "peer_joined", name, self._clock.now(), role, server="local:")
         outcome = await self.open(trigger)
         if outcome.result == "no_template":
-            message = (
-                f"no job runs in the room {name[:100]!r} and no template is for it; start a job in local:{name[:100]}, "
-                "or make a template whose rooms fit it and whose pipeline makes of it what you want"
-            )
-            raise NotFound(message, (("room", "no template is for it"),))
+            roles = await self._store.read(awaited, self._store.sealer, trigger)
+            raise _unopened(name, role, roles)
         if outcome.job is None:
             raise NoCapacity(f"the room {name[:100]!r} is just being opened; try again in a moment")
         return outcome.job
@@ -190,6 +189,19 @@ class Triggers:
             await self._store.write(_fail, start, event_id, error)
         except EgressError as fault:
             _log.warning("what became of a trigger could not be kept: %s", fault.message)
+
+
+def _unopened(name: str, role: str, roles: Sequence[str]) -> NotFound:
+    """Why nobody who is in this role opens a room: another one has to come, or no template is for it at all."""
+    room = f"no job runs in the room {name[:100]!r}"
+    if roles:
+        waits = f"its template waits for {one_of(roles)} to come, and you are {role[:100]}"
+        return NotFound(f"{room}: {waits}; wait, or publish with ?role={roles[0]}", (("role", waits),))
+    message = (
+        f"{room} and no template is for it; start a job in local:{name[:100]}, "
+        "or make a template whose rooms fit it and whose pipeline makes of it what you want"
+    )
+    return NotFound(message, (("room", "no template is for it"),))
 
 
 def _is_over(connection: Connection, start: Start, seen: Seen) -> bool:

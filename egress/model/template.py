@@ -82,6 +82,18 @@ class TemplateDoc(Document):
         "room",
         description="room: when a room begins; role:NAME: when its first peer of that role joins; never.",
     )
+    role_names: dict[
+        Annotated[str, Field(min_length=1, max_length=100)],
+        Annotated[
+            tuple[Annotated[str, Field(min_length=1, max_length=300)], ...],
+            BeforeValidator(_one_or_more),
+            Field(min_length=1, max_length=32),
+        ],
+    ] = Field(
+        {},
+        max_length=32,
+        description="Whose names are in which role, where the room server tells names and no roles (Janus): patterns.",
+    )
     stop: EndRule = Field(EndRule(), description="When its jobs end by themselves; default the pipeline's rules.")
     one_per_room: bool = Field(True, description="true: no second job in a room while the first one lives.")
     enabled: bool = Field(True, description="false: it starts nothing by itself.")
@@ -100,8 +112,21 @@ class TemplateDoc(Document):
         return any(fnmatchcase(name, pattern) for pattern in self.rooms for name in (room, self.address(room)))
 
     def starts_on(self, role: str | None) -> bool:
-        """Whether it starts when a room begins (`role` None), or its first peer of a role joins."""
-        return self.enabled and (self.start == "room" if role is None else self.role == role)
+        """Whether it starts when a room begins (`role` None), or its first peer of a role joins; roles are compared in
+        small letters."""
+        if role is None or self.role is None:
+            return self.enabled and role is None and self.start == "room"
+        return self.enabled and self.role.lower() == role.strip().lower()
+
+    def role_of(self, name: str) -> str | None:
+        """The role somebody of this name is in, as far as names tell."""
+        said = name.casefold()
+        fitting = (
+            role
+            for role, patterns in self.role_names.items()
+            if any(fnmatchcase(said, pattern.casefold()) for pattern in patterns)
+        )
+        return next(fitting, None)
 
     def shown(self) -> dict[str, Any]:
         """The template as it may be kept in the open and shown: no secret in it."""

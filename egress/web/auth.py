@@ -98,24 +98,25 @@ class Gate:
         self._open = (known, self.clock() + REMEMBERED)
         return known
 
-    async def publisher(self, request: HTTPConnection, room: str, wanted: Secret | None) -> None:
+    async def publisher(self, request: HTTPConnection, room: str, wanted: Secret | None) -> str | None:
         """Let somebody publish into a room, given by its address, or raise: by the token of all rooms, the one its job
-        `wanted`, one made for this room, or a key that may start jobs there.
+        `wanted`, one made for this room, or a key that may start jobs there. Gives the role a token was made for.
 
         Everybody may where no token is set and everybody may do everything.
         """
         taken = [one.reveal() for one in (self.service.settings.whip_token, wanted) if one is not None]
         if not taken and await self.is_open():
-            return
+            return None
         bearer = _bearer(request)
         if bearer is None:
             raise Unauthorized("publishers need a token here", (("Authorization", "is missing"),))
         if sum(hmac.compare_digest(bearer.encode(), one.encode()) for one in taken):
-            return
+            return None
         token = self.service.tokens.verify(bearer, "whip")
         caller = token.caller if token else await self._bringing(bearer, from_where(request.scope))
         if not (token or caller.may("start")) or not caller.may_enter(room):
             raise Forbidden("this token is not for this room", (("Authorization", "is for another room"),))
+        return token.role if token else None
 
     async def _stranger(self, request: HTTPConnection) -> Caller:
         if not await self.is_open():

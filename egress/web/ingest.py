@@ -97,6 +97,10 @@ class Ingest:
         """Headers a worker gets to see."""
         return {name: request.headers[name] for name in _PASSED_IN if name in request.headers}
 
+    def asked_in(self, request: Request) -> tuple[tuple[str, str], ...]:
+        """What a worker gets to see of the query."""
+        return tuple(request.query_params.multi_items())
+
     async def _pass_on(self, request: Request, url: str) -> Response:
         if self._client is None:
             return refusal(503, "the server is stopping")
@@ -112,7 +116,7 @@ class Ingest:
         headers = self.passed_in(request)
         try:
             async with self._client.stream(
-                request.method, url, params=tuple(request.query_params.multi_items()), headers=headers, content=body
+                request.method, url, params=self.asked_in(request), headers=headers, content=body
             ) as answer:
                 content = await _bounded(answer)
         except httpx.TimeoutException:

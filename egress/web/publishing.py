@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from egress.control.lives import Live
-from egress.control.service import Service
-from egress.model.errors import EgressError
+from egress.control.service import GUEST, Service
+from egress.model.errors import EgressError, Forbidden
 from egress.web import answers
 from egress.web.auth import Gate
 from egress.web.ingest import Ingest, refusal
@@ -31,7 +31,7 @@ class Publishing(Ingest):
         try:
             await self._admit(request, room)
             if self._whip(room) is None:
-                await self._service.open_room(room)
+                await self._service.open_room(room, _role(request) or GUEST)
         except EgressError as error:
             return _refused(error)
         return await super().endpoint(request)
@@ -55,10 +55,21 @@ class Publishing(Ingest):
             headers["authorization"] = f"Bearer {live.token.reveal()}"
         return headers
 
+    def asked_in(self, request: Request) -> tuple[tuple[str, str], ...]:
+        """The query, with the role of a token that was made for one."""
+        others = tuple(pair for pair in super().asked_in(request) if pair[0] != "role")
+        role = _role(request)
+        return (*others, ("role", role)) if role else others
+
     async def _admit(self, request: Request, room: str) -> None:
         live = self._live(room)
         address = live.room if live is not None else f"local:{quote(room, safe='')}"
-        await self._gate.publisher(request, address, live.token if live is not None else None)
+        role = await self._gate.publisher(request, address, live.token if live is not None else None)
+        said = request.query_params.get("role", "").strip()
+        if role is not None and said and said.lower() != role.lower():
+            wrong = f"this token is for the role {role[:100]}; leave ?role= out, or bring another token"
+            raise Forbidden(wrong, (("role", "is not the token's"),))
+        request.state.role = role if role is not None else said
 
     def _live(self, room: str) -> Live | None:
         live = self._service.live(room)
@@ -67,6 +78,12 @@ class Publishing(Ingest):
     def _whip(self, room: str) -> str | None:
         live = self._live(room)
         return live.whip if live is not None else None
+
+
+def _role(request: Request) -> str:
+    """The role of who publishes, once they were let in: that of their token, else what they say; "" without one."""
+    role: str = request.state.role
+    return role
 
 
 def _refused(error: EgressError) -> Response:

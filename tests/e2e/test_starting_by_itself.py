@@ -108,11 +108,14 @@ async def test_a_room_of_janus_that_somebody_joins_is_recorded(tmp_path: Path) -
                 "name": "meetings",
                 "server": f"janus+{janus.ws}/{{room}}",
                 "pipelines": ["record-grid"],
+                "start": "role:host",
+                "role_names": {"host": ["Ada"]},
                 "stop": {"empty_for": "0s"},
             }
             await serve.ask("PUT", "/templates/meetings", template)
             await janus.create(JanusRoom(77))
             async with client(janus) as ada, publishing() as camera:
+                await ada.join(1001, "Bob")
                 handle, _ = await ada.join(77, "Ada")
                 (job,) = await serve.running(1)
                 assert (job["room"], job["template"]) == (janus.url(77), "meetings")

@@ -45,6 +45,7 @@ class Stand:
     commands: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     running: dict[str, Live] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True, "message": "done"})
     callbacks: list[Callable[[str, Mapping[str, Any]], None]] = field(default_factory=list)
     picture: Path | None = None
@@ -107,8 +108,9 @@ class Stand:
     def lives(self) -> tuple[Live, ...]:
         return tuple(self.running.values())
 
-    async def open_room(self, name: str) -> Live | None:
+    async def open_room(self, name: str, role: str = "guest") -> Live | None:
         self.opened.append(name)
+        self.roles.append(role)
         return self.live(name)
 
     async def thumbnail(self, job_id: str) -> Path | None:

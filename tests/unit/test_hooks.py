@@ -56,7 +56,7 @@ def janus(event: str, **more: Any) -> dict[str, Any]:
 def test_events_of_janus_become_triggers() -> None:
     (joined,) = of_janus(JOINED, NOON)
     assert (joined.source, joined.kind, joined.room, joined.at) == ("janus:one", "peer_joined", "1234", NOON + 1)
-    assert (joined.server, joined.session) == ("janus+", "")
+    assert (joined.server, joined.session, joined.name, joined.role) == ("janus+", "", "Ada", None)
     others = of_janus([JOINED, janus("published", id=5), janus("destroyed")], NOON)
     assert [one.kind for one in others] == ["peer_joined", "peer_joined", "room_ended"] and others[0] == joined
     assert len({one.event_id for one in others}) == 3

@@ -476,7 +476,7 @@ async def test_somebody_who_publishes_opens_a_room_once(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         asked = 0
 
-        async def opener(name: str) -> str:
+        async def opener(name: str, role: str) -> str:
             nonlocal asked
             asked += 1
             return (await service.start(request(f"local:{name}"), ADMIN)).job.id

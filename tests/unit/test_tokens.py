@@ -75,6 +75,8 @@ def test_others_may_sign_with_a_key_of_their_own() -> None:
         signed(exp=int(NOW) + 10 * 24 * 3600),
         signed(rooms="team-*"),
         signed(rooms=[1]),
+        signed(role=7),
+        signed(role=""),
     ],
 )
 def test_what_is_no_valid_token_lets_nobody_in(token: str) -> None:

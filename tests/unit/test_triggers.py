@@ -14,7 +14,7 @@ from egress.control import events, job_moves, templates, triggers_seen
 from egress.control.store import Store
 from egress.control.trigger import Kind, Outcome, Trigger
 from egress.control.triggers import Triggers
-from egress.model.errors import NoCapacity, RequestError
+from egress.model.errors import NoCapacity, NotFound, RequestError
 from egress.model.template import read_template
 from tests.unit.ticking import MINUTE, PATIENCE, SECOND, Standing, VirtualClock, at, standing
 
@@ -254,3 +254,28 @@ async def test_who_waits_for_a_room_gets_the_closest_template_and_hears_of_refus
     service.refuse = None
     assert (await come("5", "b")).result == "running"
     assert [job.template for job in service.jobs() if job.room == "local:b"] == ["any"]
+
+
+async def test_names_say_the_role_where_the_room_server_tells_none(service: Standing) -> None:
+    names = {"host": ["*(host)", "Prof. *"]}
+    template(service, rooms=["*"], server="janus+ws://127.0.0.1/{room}", start="role:Host", role_names=names)
+    async with working(service) as work:
+        told = {"source": "janus", "session": "", "server": "janus+"}
+        assert await work.take(event("peer_joined", name="Ada", **told)) == ["no_template"]
+        assert await work.take(event("peer_joined", name="Grace (HOST)", **told)) == ["starting"]
+        assert await work.take(event("peer_joined", name="Prof. Ada", room="b", **told)) == ["starting"]
+        assert await work.take(event("peer_joined", name="Prof. Ada", role="guest", room="c", **told)) == [
+            "no_template"
+        ]
+
+
+async def test_a_publisher_opens_the_room_of_a_template_that_waits_for_its_role(service: Standing) -> None:
+    template(service, start="role:host")
+    triggers = Triggers(service, service.clock)
+    with pytest.raises(NotFound, match=r"waits for host to come, and you are guest.*\?role=host"):
+        await triggers.open_room("team-a", "guest")
+    with pytest.raises(NotFound, match="no template is for it"):
+        await triggers.open_room("other", "host")
+    job = await triggers.open_room("team-a", "Host")
+    assert job is not None and [one.id for one in service.jobs()] == [job]
+    assert await triggers.open_room("team-a", "host") == job

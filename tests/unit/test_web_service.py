@@ -68,6 +68,38 @@ async def test_a_publisher_opens_the_room_it_comes_to(stand: Stand) -> None:
     assert stand.opened == ["new"]
 
 
+async def test_publishers_are_in_the_role_of_their_token_or_else_in_the_one_they_say(
+    tmp_path: Path, store: Store
+) -> None:
+    heard: list[str | None] = []
+
+    async def worker(request: Request) -> Response:
+        heard.append(request.query_params.get("role"))
+        return Response(status_code=201, headers={"Location": f"{request.url.path}/one"})
+
+    stand = Stand(store, tmp_path, tokens=Tokens([SECRET]))
+    host = stand.tokens.mint("whip", "camera", seconds=60, role="host")
+    anyone = stand.tokens.mint("whip", "camera", seconds=60)
+    inner = Starlette(routes=[Route("/whip/{rest:path}", worker, methods=["POST"])])
+    async with WebServer(inner) as server, browser(stand) as web:
+
+        async def publish(token: str, query: str) -> int:
+            headers = {"Authorization": f"Bearer {token}"}
+            return (await web.post(f"/whip/standup{query}", content=b"v=0", headers=headers)).status_code
+
+        for token, query in ((host, ""), (host, "?role=Host"), (anyone, "?role=speaker"), (anyone, "")):
+            assert await publish(token, query) == 404
+        assert stand.roles == ["host", "host", "speaker", "guest"]
+        assert await publish(host, "?role=guest") == 403
+        stand.run(await stand.job(), whip=f"{server.url}/whip/standup")
+        app: Any = web._transport.app  # type: ignore[attr-defined]
+        async with app.router.lifespan_context(app):
+            for token, query in ((host, ""), (host, "?role=Host&name=Ada"), (anyone, "?role=speaker"), (anyone, "")):
+                assert await publish(token, query) == 201
+            assert await publish(host, "?role=guest") == 403
+    assert heard == ["host", "host", "speaker", None]
+
+
 async def test_live_streams_go_by_the_names_of_rooms_and_jobs(stand: Stand) -> None:
     folders = [stand.root / name for name in ("one", "two")]
     for folder in folders:

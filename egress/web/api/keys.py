@@ -53,6 +53,12 @@ class TokenDoc(Document):
     name: str = Field("", max_length=100, description="Whose it is; default that of the key.")
     scopes: _Scopes = Field((), description="Of a token for the API; default read.")
     rooms: _Patterns = Field((), description="Patterns of rooms it is for; none is every room the key is for.")
+    role: str | None = Field(
+        None,
+        min_length=1,
+        max_length=32,
+        description="Of a whip token: its bearer publishes in this role; default any.",
+    )
     valid: Duration = Field(3600 * SECOND, alias="for", description="How long it is valid.")
 
 
@@ -102,7 +108,9 @@ async def create_token(request: Request) -> Response:
     scopes = doc.scopes or ("read",)
     seconds = doc.valid // SECOND
     maker = viewers(asked.service) if doc.kind == "playback" else asked.service.tokens
-    token = maker.mint(doc.kind, doc.name or asked.caller.name, seconds=seconds, scopes=scopes, rooms=rooms)
+    token = maker.mint(
+        doc.kind, doc.name or asked.caller.name, seconds=seconds, scopes=scopes, rooms=rooms, role=doc.role
+    )
     expires = rfc3339((int(time.time()) + seconds) * 1_000_000)
     return Json({"token": token, "kind": doc.kind, "expires": expires}, 201)
 
@@ -114,6 +122,8 @@ def _check(caller: Caller, doc: TokenDoc) -> None:
         raise Forbidden(f"a token of this kind needs the scope {needed}", (("kind", f"needs the scope {needed}"),))
     if doc.kind != "api" and doc.scopes:
         raise RequestError("scopes: are for tokens of kind api", (("scopes", "are for tokens of kind api"),))
+    if doc.kind != "whip" and doc.role is not None:
+        raise RequestError("role: is for tokens of kind whip", (("role", "is for tokens of kind whip"),))
     for scope in doc.scopes:
         if not caller.may(scope):
             raise Forbidden(f"your key lacks the scope {scope}", (("scopes", f"your key lacks {scope}"),))
