@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import itemgetter
 
+from egress.media.reading import deliver
 from egress.media.timeline import EARLY, LATE, Line, TrackTimeline
 from egress.model.clock import SessionClock
 from egress.model.media import MILLISECOND, SECOND, EncodedFrame, MediaSource, Nanos
@@ -197,6 +198,17 @@ class Tapped:
             self._tap(last)
         self._last = await self._source.recv()
         return self._last
+
+    async def deliver(self, take: Callable[[EncodedFrame], None]) -> None:
+        """Call `take` for each frame, and pass it on then; raises EndOfTrack."""
+
+        def both(frame: EncodedFrame) -> None:
+            try:
+                take(frame)
+            finally:
+                self._tap(frame)
+
+        await deliver(self._source, both)
 
     def request_keyframe(self) -> None:
         """Ask the sender for a keyframe."""

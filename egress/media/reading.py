@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from egress.model.errors import EndOfTrack
-from egress.model.media import EncodedFrame, MediaSource
+from egress.model.media import Deliverer, EncodedFrame, MediaSource
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,16 @@ CLOSE_WITHIN = 5.0
 """Seconds after which a source, or a decoder, that does not let go is left behind."""
 
 
+async def deliver(source: MediaSource, take: Callable[[EncodedFrame], None]) -> None:
+    """Call `take` for each frame of a source, as `Deliverer.deliver`, whatever kind of source it is."""
+    if isinstance(source, Deliverer):
+        await source.deliver(take)
+    while True:
+        take(await source.recv())
+
+
 class Reader:
-    """Awaits every frame of a source and hands it to `take`, on the loop's thread; `take` must not wait.
+    """Takes every frame of a source and hands it to `take`, on the loop's thread; `take` must not wait.
 
     Reading that fails, for anything but the end of the track, begins again a few times; `on_warning` is then told.
     """
@@ -70,9 +78,8 @@ class Reader:
     async def _read(self) -> bool:
         """Read until the end; False when reading failed and is to begin again."""
         try:
-            while True:
-                self._take(await self._source.recv())
-                self._whole += 1
+            await deliver(self._source, self._hand)
+            return True
         except EndOfTrack:
             return True
         except Exception as error:
@@ -84,6 +91,10 @@ class Reader:
                 self._on_warning(f"it can no longer be read: {type(error).__name__}: {error}")
                 return True
             return False
+
+    def _hand(self, frame: EncodedFrame) -> None:
+        self._take(frame)
+        self._whole += 1
 
 
 def _ignore(_: object) -> None:

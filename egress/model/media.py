@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Nanos = int
 """Integer nanoseconds. Which origin (monotonic, session, NTP/UTC) is said where it is used."""
@@ -81,6 +81,17 @@ class MediaSource(Protocol):
 
     def stats(self) -> Mapping[str, int]:
         """Counters since the track began: packets, bytes, lost, recovered, dropped, frames, plis, nacks."""
+
+
+@runtime_checkable
+class Deliverer(MediaSource, Protocol):
+    """A source that can hand each frame on as it comes, with no task to be woken for it."""
+
+    async def deliver(self, take: Callable[[EncodedFrame], None]) -> None:
+        """Call `take` for each frame, in order, on the loop's thread, instead of `recv`.
+
+        Raises EndOfTrack when the track is over, and what `take` raises; the frame it was given is gone then.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,24 @@ class SizedMedia:
     async def recv(self) -> EncodedFrame:
         """The next frame in order; raises EndOfTrack when the track is over."""
         frame = await self._media.recv()
+        self._look(frame)
+        return frame
+
+    async def deliver(self, take: Callable[[EncodedFrame], None]) -> None:
+        """Call `take` for each frame in order; raises EndOfTrack."""
+
+        def both(frame: EncodedFrame) -> None:
+            self._look(frame)
+            take(frame)
+
+        await self._media.deliver(take if self._layers is None else both)
+
+    def _look(self, frame: EncodedFrame) -> None:
         if self._layers is not None:
             if frame.key and (size := picture_size(frame)) is not None:
                 self._layers.saw(size, frame.arrived)
             elif frame.gap and not frame.key:
                 self._layers.missed()
-        return frame
 
     def request_keyframe(self) -> None:
         """Ask the sender for a keyframe."""

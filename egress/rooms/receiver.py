@@ -39,7 +39,7 @@ class Feedback(Protocol):
 
 
 class ReceivedTrack:
-    """One track as received (a MediaSource): one taker awaits `recv`; everything runs on the peer's event loop.
+    """One track as received (a Deliverer): one taker awaits `recv` or `deliver`, on the peer's event loop as all of it.
 
     `codec` is None until it is known. `on_active`, if set, is called with False when no packet has come for a while
     or the sender said BYE, and with True when packets come again. `ended` is final.
@@ -58,6 +58,7 @@ class ReceivedTrack:
         self._silence = silence
         self._queue = FrameQueue(self.kind)
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[EncodedFrame], None] | None = None
         self._stream: RtpStream | None = None
         self._stream_id = 0
         self._now: Nanos = 0
@@ -102,16 +103,30 @@ class ReceivedTrack:
     async def recv(self) -> EncodedFrame:
         """The next frame in order; raises EndOfTrack once the track has ended and all frames are taken."""
         while not len(self._queue):
-            if self.ended:
-                raise EndOfTrack(self.mid)
-            if self._waiter is not None:
-                raise RuntimeError("a track has one taker: recv is being awaited already")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._wait()
         return self._queue.get()
+
+    async def deliver(self, take: Callable[[EncodedFrame], None]) -> None:
+        """Call `take` for each frame in order, from within the call that brings its last packet.
+
+        Raises EndOfTrack once the track has ended and all frames are taken, and what `take` raises.
+        """
+        while True:
+            while len(self._queue):
+                take(self._queue.get())
+            await self._wait(take)
+
+    async def _wait(self, take: Callable[[EncodedFrame], None] | None = None) -> None:
+        """Return when something is to be done: a frame waits, `take` has failed, or no frame will come any more."""
+        if self.ended:
+            raise EndOfTrack(self.mid)
+        if self._waiter is not None:
+            raise RuntimeError("a track has one taker, and another one waits already")
+        self._waiter, self._take = asyncio.get_running_loop().create_future(), take
+        try:
+            await self._waiter
+        finally:
+            self._waiter = self._take = None
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe, repeatedly until one comes; as often as one likes."""
@@ -218,10 +233,26 @@ class ReceivedTrack:
                 self._ask_key(now, _PLI_APART)
         self._stream_id = frame.stream
         self._frames += 1
-        if not self._queue.put(frame):
-            self._key_wanted = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        take = self._take
+        if take is None:
+            if not self._queue.put(frame):
+                self._key_wanted = True
+            self._wake()
+            return
+        try:
+            take(frame)
+        except Exception as error:
+            self._take = None
+            self._wake(error)
+
+    def _wake(self, error: Exception | None = None) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
 
     def _hole(self) -> None:
         if self.kind == "video":
@@ -291,5 +322,4 @@ class ReceivedTrack:
         if self._stream is not None:
             self._keep(self._stream)
             self._stream = None
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()

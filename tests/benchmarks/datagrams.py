@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pylibsrtp
@@ -30,7 +31,6 @@ from egress.model.media import SECOND, EncodedFrame, Nanos
 from egress.rooms import negotiation
 from egress.rooms.peer import PeerConnection
 from egress.rooms.receiver import ReceivedTrack
-from egress.rooms.srtp import Unprotector
 from tests.benchmarks.harness import Report, arguments
 from tests.publisher import audio_clip, video_clip
 
@@ -143,7 +143,7 @@ class Round:
             peer = PeerConnection(on_track=lambda track, clock=clock: self._take(track, clock))  # type: ignore[misc]
             self._peers.append(peer)
             await peer.answer(offer(participant))
-            peer._transport._receiving = Unprotector(_session(pylibsrtp.Policy.SSRC_ANY_INBOUND))
+            peer._transport._receiving = _session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
 
     def _take(self, track: ReceivedTrack, clock: PeerClock) -> None:
         if self._taker == "frames":
@@ -160,20 +160,18 @@ class Round:
         self._readers.append(reader)
 
     async def _await(self, track: ReceivedTrack) -> None:
-        try:
-            while True:
-                await track.recv()
-                self.frames += 1
-        except EndOfTrack:
-            return
+        def count(_: EncodedFrame) -> None:
+            self.frames += 1
+
+        with suppress(EndOfTrack):
+            await track.deliver(count)
 
     async def feed(self, sent: list[Datagram]) -> None:
         """All of it; tasks take their turn where a loop would give it to them, after each datagram."""
         media = [peer._transport._media for peer in self._peers]
-        begun, box = monotonic(), bytearray(4096)
+        begun = monotonic()
         for one in sent:
-            box[: len(one.data)] = one.data
-            media[one.participant](box, len(one.data), begun + one.at)
+            media[one.participant](one.data, begun + one.at)
             await asyncio.sleep(0)
 
     async def close(self) -> None:

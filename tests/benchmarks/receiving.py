@@ -12,11 +12,13 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import uvloop
 
 from egress.model.errors import EndOfTrack
+from egress.model.media import EncodedFrame
 from egress.rooms.peer import PeerConnection
 from egress.rooms.receiver import ReceivedTrack
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
@@ -54,12 +56,11 @@ async def publish(participants: int, seconds: float) -> None:
 
 async def ours(offer: str, counts: dict[str, int]) -> tuple[str, Any]:
     async def take(track: ReceivedTrack) -> None:
-        try:
-            while True:
-                await track.recv()
-                counts[track.kind] += 1
-        except EndOfTrack:
-            return
+        def count(_: EncodedFrame) -> None:
+            counts[track.kind] += 1
+
+        with suppress(EndOfTrack):
+            await track.deliver(count)
 
     tasks: list[asyncio.Task[None]] = []
     peer = PeerConnection(on_track=lambda track: tasks.append(asyncio.create_task(take(track))))

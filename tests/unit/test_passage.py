@@ -198,3 +198,12 @@ async def test_a_tapped_source_passes_a_frame_on_once_it_was_observed() -> None:
     assert tapped == [first, second]
     tap.request_keyframe()
     assert source.asked == 1 and tap.stats() == {}
+
+
+async def test_a_tapped_source_that_is_handed_on_passes_each_frame_on_after_its_taker_had_it() -> None:
+    source, order = FedSource([frame(0), frame(SECOND)], ends=True), []
+    tap = Tapped(source, lambda one: order.append(("passed", one.rtp)))
+    with pytest.raises(EndOfTrack):
+        await tap.deliver(lambda one: order.append(("taken", one.rtp)))
+    times = [one.rtp for one in (frame(0), frame(SECOND))]
+    assert order == [(what, rtp) for rtp in times for what in ("taken", "passed")]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -122,3 +123,17 @@ async def test_who_took_the_frames_is_freed_when_it_has_closed_its_reader() -> N
         assert freed() is None
     finally:
         gc.enable()
+
+
+async def test_a_source_that_hands_on_by_itself_needs_nobody_to_await_each_frame() -> None:
+    class Pushing(Source):
+        async def recv(self) -> EncodedFrame:
+            raise AssertionError("nobody should wait for one")
+
+        async def deliver(self, take: Callable[[EncodedFrame], None]) -> None:
+            while True:
+                take(await super().recv())
+
+    case = Case(Pushing(1, RuntimeError("once"), 2))
+    await case.run()
+    assert case.frames == [1, 2] and case.reader.errors == 1

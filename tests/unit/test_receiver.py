@@ -294,3 +294,45 @@ async def test_an_ended_track_keeps_its_counts_and_is_freed_with_its_last_user()
         assert freed() is None
     finally:
         gc.enable()
+
+
+async def test_frames_are_handed_on_within_the_call_that_completes_them_and_those_that_wait_come_first() -> None:
+    bench, taken = Bench(), []
+    bench.video(0)
+    delivery = asyncio.create_task(bench.track.deliver(lambda frame: taken.append(frame.rtp)))
+    bench.video(1)
+    await asyncio.sleep(0)
+    assert taken == [0, 3000]
+    bench.video(2)
+    assert taken == [0, 3000, 6000] and bench.track.stats()["waiting"] == 0
+    with pytest.raises(RuntimeError, match="one taker"):
+        await bench.track.deliver(lambda frame: None)
+    bench.video(3)
+    assert taken[-1] == 9000
+    bench.track.end()
+    with pytest.raises(EndOfTrack):
+        await delivery
+
+
+async def test_a_taker_that_fails_or_leaves_costs_its_frame_and_no_other() -> None:
+    bench, taken = Bench(), []
+
+    def take(frame: EncodedFrame) -> None:
+        if frame.rtp == 3000:
+            raise ValueError("no good")
+        taken.append(frame.rtp)
+
+    delivery = asyncio.create_task(bench.track.deliver(take))
+    await asyncio.sleep(0)
+    for index in range(3):
+        bench.video(index)
+    with pytest.raises(ValueError, match="no good"):
+        await delivery
+    assert bench.track.stats()["errors"] == 0
+    delivery = asyncio.create_task(bench.track.deliver(take))
+    await asyncio.sleep(0)
+    assert taken == [0, 6000]
+    delivery.cancel()
+    await asyncio.gather(delivery, return_exceptions=True)
+    bench.video(3)
+    assert (await bench.track.recv()).rtp == 9000
