@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from egress.control.cost import CAMERA, cost
 from egress.model.errors import NoCapacity
 from egress.model.order import JobOrder
 from egress.model.outputs import FileDoc
-from egress.model.pipeline import Pipeline, Video
-from egress.model.streams import STREAM_DOCS
+from egress.model.pipeline import Pipeline
 from egress.model.targets import scheme_of
 
 SHARE = 0.8
@@ -20,28 +20,8 @@ SHARE = 0.8
 
 _CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
-_FIXED, _SOUND, _PARTICIPANT, _SINK, _STREAM = 60, 30, 45, 10, 25
-_PARTICIPANTS = 4
+PARTICIPANTS = 4
 """People expected in a room before anybody is there; those who come are measured."""
-
-_MEGAPIXEL = 13.0
-"""Thousandths of a core for a million pixels a second, drawn and encoded with x264 superfast. Measured: 1280x720 at 30
-with four people takes 0.6 cores."""
-
-_DRAWN = 0.15
-"""Of that, what drawing takes, whatever the preset."""
-
-_PRESETS: Mapping[str, float] = {
-    "ultrafast": 0.6,
-    "superfast": 1.0,
-    "veryfast": 1.3,
-    "faster": 2.0,
-    "fast": 2.6,
-    "medium": 3.2,
-    "slow": 5.0,
-    "slower": 9.0,
-    "veryslow": 16.0,
-}
 
 AHEAD = 600
 """Seconds of every job's output that must fit on the disks."""
@@ -83,15 +63,7 @@ def available_cores() -> float:
 
 def estimate(pipeline: Pipeline) -> int:
     """Thousandths of a core a job of this pipeline is expected to need."""
-    cost: float = _FIXED
-    for sink in pipeline.sinks:
-        cost += _STREAM if isinstance(sink, STREAM_DOCS) else _SINK
-    if not pipeline.composed:
-        return round(cost)
-    cost += _SOUND
-    if pipeline.video is not None:
-        cost += _picture(pipeline.video) + _PARTICIPANTS * _PARTICIPANT
-    return round(cost)
+    return round(cost(pipeline, [CAMERA] * PARTICIPANTS).total)
 
 
 def corrected(expected: int, seen: float, age: float) -> int:
@@ -146,13 +118,6 @@ def check_disks(jobs: Iterable[Mapping[Path, int]], mine: Mapping[Path, int], pl
                 f"the disk of {where[disk]} has {_mib(free)} MiB free; ten minutes of all jobs with this one need "
                 f"{_mib(wanted[disk])} MiB, and {_mib(FLOOR)} MiB stay free; make room there, or use another disk"
             )
-
-
-def _picture(video: Video) -> float:
-    pixels = video.size.width * video.size.height + sum(rung.size.width * rung.size.height for rung in video.ladder)
-    drawn = video.size.width * video.size.height * _DRAWN
-    encoded = pixels * (1 - _DRAWN) * _PRESETS[video.preset]
-    return float((drawn + encoded) * video.fps / 1_000_000 * _MEGAPIXEL)
 
 
 def _existing(folder: Path) -> Path:

@@ -30,21 +30,24 @@ second), and its bits: about 110 packets a megabit."""
 _BITS = 2.6
 """Bits a second a camera sends for each pixel of its size."""
 
-_TRACK, _DECODED, _SCALED = 4.0, 1.25, 1.0
-"""Decoding: waking up for each track, then a million pixels a second decoded, and scaled (read, mostly)."""
+_TRACK, _DECODED, _SCALED = 5.0, 1.95, 0.55
+"""Decoding: waking up for each track, a million pixels a second decoded and read by the scaler, and written by it."""
 
-_CANVAS, _PAINTED, _TILE = 8.0, 0.25, 0.6
-"""Composing: each tick's own, a million pixels a second of the canvas, each tile."""
+_TICK, _PAINTED, _TILE = 11.0, 0.25, 0.9
+"""Composing: 30 ticks a second, a million pixels a second of the canvas, each tile."""
 
-_MIXED, _VOICE, _SOUND = 14.0, 3.2, 14.0
+_MIXED, _VOICE, _SOUND = 14.0, 3.0, 20.0
 """Mixing and measuring, each voice decoded, and AAC."""
 
-_COPIED = 0.45
-"""Each million pixels a second handed to an encoder, and scaled for it if it is smaller than the canvas."""
+_HEARD_ONLY = 1.5
+"""What all sound costs more without a picture, when it is made 50 times a second and not 30."""
+
+_COPIED, _RUNG = 0.45, 1.5
+"""Each million pixels a second handed to an encoder, and scaled for a smaller one."""
 
 _PRESETS: Mapping[str, float] = MappingProxyType(
     {
-        "ultrafast": 4.0,
+        "ultrafast": 3.5,
         "superfast": 7.2,
         "veryfast": 12.6,
         "faster": 19.5,
@@ -60,7 +63,7 @@ _PRESETS: Mapping[str, float] = MappingProxyType(
 _LOOKING_AHEAD: Mapping[str, float] = MappingProxyType({"superfast": 1.3, "veryfast": 1.5, "faster": 1.5})
 """How much dearer these are without zerolatency; the others have about the same price."""
 
-_FILE, _SEGMENTS, _STREAM_FEED, _SENDER, _TRACK_FILE = 7.0, 14.0, 4.0, 11.0, 2.5
+_FILE, _SEGMENTS, _STREAM_FEED, _SENDER, _TRACK_FILE = 7.0, 14.0, 4.0, 12.0, 0.3
 """Sinks: a file of the programme, HLS, what feeds a stream, the process that sends it, a track kept as it was sent."""
 
 
@@ -97,14 +100,13 @@ def cost(pipeline: Pipeline, cameras: Sequence[Size]) -> Cost:
     mix = _MIXED + len(cameras) * _VOICE
     video = pipeline.video
     if video is None:
-        # Cameras that nobody sees are not asked for.
-        heard = _IDLE + len(cameras) * _VOICE_IN
-        return Cost(receive=heard, mix=mix, encode=_SOUND, sinks=sinks, senders=senders)
+        more = _HEARD_ONLY
+        return Cost(receive, compose=_TICK, mix=mix * more, encode=_SOUND * more, sinks=sinks, senders=senders)
     canvas = _pixels(video.size, float(video.fps))
     return Cost(
         receive=receive,
-        decode=len(cameras) * _TRACK + received * (_DECODED + _SCALED),
-        compose=_CANVAS * float(video.fps) / _RATE + canvas * _PAINTED + len(cameras) * _TILE,
+        decode=len(cameras) * _TRACK + received * _DECODED + canvas * _SCALED,
+        compose=_TICK * float(video.fps) / _RATE + canvas * _PAINTED + len(cameras) * _TILE,
         mix=mix,
         encode=_SOUND + _encoding(video),
         sinks=sinks,
@@ -114,8 +116,9 @@ def cost(pipeline: Pipeline, cameras: Sequence[Size]) -> Cost:
 
 def _encoding(video: Video) -> float:
     each = _PRESETS[video.preset] * (1.0 if video.tune == "zerolatency" else _LOOKING_AHEAD.get(video.preset, 1.05))
-    sizes = (video.size, *(rung.size for rung in video.ladder))
-    return sum(_pixels(size, float(video.fps)) * (each + _COPIED) for size in sizes)
+    rate = float(video.fps)
+    rungs = sum(_pixels(rung.size, rate) for rung in video.ladder)
+    return _pixels(video.size, rate) * (each + _COPIED) + rungs * (each + _RUNG)
 
 
 def _outputs(pipeline: Pipeline, tracks: int) -> tuple[float, float]:

@@ -19,9 +19,12 @@ from egress.control.cost import cost
 from egress.model.checking import read
 from egress.model.media import Codec, Size
 from egress.model.pipeline import Pipeline
+from egress.model.streams import RtmpDoc
 from tests.benchmarks import clips, harness, room
 
 STAGES = ("receive", "decode", "compose", "mix", "encode", "sinks", "senders")
+
+_STREAM = RtmpDoc(kind="rtmp", to="rtmp://127.0.0.1/live/key")
 
 _MP4 = "sinks: [{kind: mp4, to: a.mp4}]"
 
@@ -38,7 +41,8 @@ class Case:
     @property
     def document(self) -> Pipeline:
         """The pipeline."""
-        return read(self.pipeline, "case") if "\n" in self.pipeline else pipelines.load(self.pipeline)
+        document = read(self.pipeline, "case") if "\n" in self.pipeline else pipelines.load(self.pipeline)
+        return document.model_copy(update={"sinks": (*document.sinks, _STREAM)}) if self.rtmp else document
 
 
 def _case(video: str, participants: int = 4, sinks: str = _MP4, **more: Any) -> Case:

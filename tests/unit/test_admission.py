@@ -25,8 +25,8 @@ def pipeline(video: str = "{}", sinks: str = "[{kind: mp4, to: a.mp4}]") -> Any:
 
 def test_a_picture_costs_by_its_pixels_its_rate_its_preset_and_its_ladder() -> None:
     plain = estimate(pipeline("{size: 1280x720, fps: 30}"))
-    assert 500 <= plain <= 800, "what four people in 1280x720 were measured to need"
-    assert estimate(pipeline("{size: 1920x1080, fps: 30}")) > 1.7 * plain
+    assert 350 <= plain <= 550, "what four people in 1280x720 were measured to need"
+    assert estimate(pipeline("{size: 1920x1080, fps: 30}")) > 1.6 * plain
     assert estimate(pipeline("{size: 1280x720, fps: 60}")) > 1.4 * plain
     assert estimate(pipeline("{size: 1280x720, fps: 30, preset: medium}")) > 1.8 * plain
     ladder = "{size: 1280x720, ladder: [{size: 640x360, bitrate: 800k}]}"
