@@ -8,19 +8,19 @@ busy machine caches are cold and the figures higher. Receiving alone is measured
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from egress.demo import clip as clips
 from egress.demo.people import person
 from egress.model.media import Codec, Size
+from tests.benchmarks import harness
 from tests.recording import Recording, recording
 from tests.world import World
 
@@ -77,41 +77,38 @@ async def run(folder: Path, participants: int, seconds: float, per: str) -> dict
 
 
 def main() -> int:
-    """Measure, print a row a run and the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure; exits with 1 when the bar is broken."""
+    parser = harness.arguments(__doc__, runs=3)
     parser.add_argument("--participants", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--per", choices=("track", "participant"), nargs="+", default=["track", "participant"])
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    clips.prepare([(person(n), Size(640, 360), 30, Codec.VP8) for n in range(arguments.participants)])
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        for number in range(arguments.runs):
-            for per in arguments.per:
-                folder = Path(name) / f"{number}-{per}"
-                folder.mkdir()
-                row = asyncio.run(run(folder, arguments.participants, arguments.seconds, per))
-                rows.append(row)
-                if not arguments.json:
-                    print(_text(row), flush=True)
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        for per in arguments.per:
-            median = statistics.median(row["cpu"] for row in rows if row["per"] == per)
-            print(f"{arguments.participants} participants, a file a {per}: median {median:.3f} CPU s/s (bar {BAR})")
-    return 0
+    options = parser.parse_args()
+    report = harness.Report("tracks", {"seconds": options.seconds, "runs": options.runs})
+    clips.prepare([(person(n), Size(640, 360), 30, Codec.VP8) for n in range(options.participants)])
 
+    def variant(per: str) -> Callable[[], dict[str, Any]]:
+        def measured() -> dict[str, Any]:
+            with tempfile.TemporaryDirectory() as name:
+                return asyncio.run(run(Path(name), options.participants, options.seconds, per))
 
-def _text(row: dict[str, Any]) -> str:
-    return (
-        f"{row['participants']} participants, a file a {row['per']:11} {row['cpu']:.3f} CPU s/s "
-        f"(receiving {row['loop']:.3f}, writing {row['threads']:.3f}), "
-        f"{row['frames']:.0f} frames/s, {row['megabits']:.1f} Mbit/s, {row['memory'] >> 20} MiB, lost {row['lost']}, "
-        f"load {row['load']:.1f}"
+        return measured
+
+    given = harness.interleaved({per: variant(per) for per in options.per}, options.runs)
+    figures = ("cpu", "loop", "threads", "frames", "megabits", "memory", "lost", "load")
+    medians = {
+        per: {name: statistics.median(row[name] for row in rows) for name in figures} for per, rows in given.items()
+    }
+    report.table(
+        f"{options.participants} participants kept as sent: CPU s/s",
+        ("a file a", "worker", "receiving", "writing", "frames/s", "Mbit/s", "MB", "lost", "load"),
+        [
+            (per, *(value / 1e6 if name == "memory" else value for name, value in row.items()))
+            for per, row in medians.items()
+        ],
     )
+    for per, row in medians.items():
+        report.bar(f"{options.participants} participants, a file a {per}, CPU s/s", row["cpu"], BAR)
+    return report.close(options.json)
 
 
 if __name__ == "__main__":
