@@ -30,6 +30,8 @@ SLEW = 0.005
 """Later 5 ms/s: as speed this is 0.5 %, a twelfth of a semitone, which nobody hears."""
 SLEW_TIME = 10
 """A large error is worse than a fast correction: it goes at a tenth of itself per second, if that is more."""
+STILL: Nanos = 1_000
+"""A line is left as it is when it is off by a microsecond at most."""
 JUMP: Nanos = SECOND
 PAUSE: Nanos = 2 * SECOND
 """After so long without a frame nothing is being presented: the line may move freely once more."""
@@ -88,6 +90,7 @@ class TrackTimeline:
         self._report: SenderReport | None = None
         self._reports_from: Nanos = 0
         self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
+        # Least recent (arrival - sender's time), which holds the difference of both clocks' origins.
         self._delay: Nanos = 0
         self._line: Line | None = None
         self._born: Nanos = 0
@@ -125,11 +128,11 @@ class TrackTimeline:
             self._reports_from = 0
             self._begin(frame)
             return True
-        if self._out_of_proportion(frame):
+        have = self.line.at(frame.rtp)
+        if self._out_of_proportion(frame, frame.arrived - have):
             self.implausible += 1
             return False
-        self._learn(frame)
-        self._steer(frame)
+        self._steer(frame, self._learn(frame), have)
         return True
 
     def close(self) -> None:
@@ -156,16 +159,6 @@ class TrackTimeline:
         """Whether at least one sender report ties this track to its sender's clock."""
         return self._reports.reports > 0
 
-    @property
-    def delay(self) -> Nanos:
-        """Least recent (arrival - sender's time), which holds the difference of both clocks' origins."""
-        return self._delay
-
-    @property
-    def latest(self) -> Nanos:
-        """When the newest frame arrived."""
-        return self._latest
-
     def _begin(self, frame: EncodedFrame) -> None:
         self._stream = frame.stream
         self._odd = []
@@ -175,14 +168,12 @@ class TrackTimeline:
         self._report = None
         self._born = frame.arrived
         self.epoch += 1
-        self._learn(frame)
-        self._steer(frame)
+        self._steer(frame, self._learn(frame), None)
 
-    def _out_of_proportion(self, frame: EncodedFrame) -> bool:
+    def _out_of_proportion(self, frame: EncodedFrame, lateness: Nanos) -> bool:
         """Whether a frame claims a time it cannot have; a sender that keeps to such times is followed afresh."""
-        lateness = frame.arrived - self.line.at(frame.rtp)
         if -EARLY <= lateness <= LATE:
-            self._odd = []
+            self._odd.clear()
             return False
         if self._odd and abs(self._nominal(frame) - self._nominal(self._odd[-1])) > SECOND:
             self._odd = []
@@ -203,24 +194,38 @@ class TrackTimeline:
     def _nominal(self, frame: EncodedFrame) -> Nanos:
         return frame.arrived - frame.rtp * SECOND // self.clock_rate
 
-    def _learn(self, frame: EncodedFrame) -> None:
-        self._latest = max(self._latest, frame.arrived)
+    def _learn(self, frame: EncodedFrame) -> Nanos:
+        """Learn from a frame and the report it came after; its time by the sender's clock."""
+        arrived = frame.arrived
+        if arrived > self._latest:
+            self._latest = arrived
         report = frame.report
-        if report is not None and report != self._report and report.arrived >= self._reports_from:
+        if report is not None and report is not self._report and self._is_news(report):
             self._report = report
             self._reports.add(report)
             for bucket in self._buckets:
                 bucket.delay = bucket.arrived - self._reports.ntp(bucket.rtp)
-        delay = frame.arrived - self._reports.ntp(frame.rtp)
+            self._find_least()
+        sent = self._reports.ntp(frame.rtp)
+        delay = arrived - sent
         last = self._buckets[-1] if self._buckets else None
-        if last is None or frame.arrived - last.start >= BUCKET:
-            self._buckets.append(_Bucket(frame.arrived, frame.rtp, frame.arrived, delay))
-            self._drop_old(frame.arrived)
+        if last is None or arrived - last.start >= BUCKET:
+            self._buckets.append(_Bucket(arrived, frame.rtp, arrived, delay))
+            self._drop_old(arrived)
+            self._find_least()
         else:
             last.frames += 1
             if delay < last.delay:
-                last.rtp, last.arrived, last.delay = frame.rtp, frame.arrived, delay
-        self._delay = min(bucket.delay for bucket in self._buckets)
+                last.rtp, last.arrived, last.delay = frame.rtp, arrived, delay
+                if delay < self._delay:
+                    self._delay = delay
+        return sent
+
+    def _is_news(self, report: SenderReport) -> bool:
+        return report != self._report and report.arrived >= self._reports_from
+
+    def _find_least(self) -> None:
+        self._delay = min((bucket.delay for bucket in self._buckets), default=self._delay)
 
     def _drop_old(self, now: Nanos) -> None:
         while now - self._buckets[0].start > FRESH:
@@ -235,20 +240,22 @@ class TrackTimeline:
     def _target(self, rtp: int) -> Nanos:
         return self._reports.ntp(rtp) + self._peer.offset(self)
 
-    def _steer(self, frame: EncodedFrame) -> None:
-        """Move the line in force towards what is now known to be right."""
-        tick = SECOND / self.clock_rate * (1.0 + self._reports.skew)
-        want = self._target(frame.rtp)
+    def _steer(self, frame: EncodedFrame, sent: Nanos, have: Nanos | None) -> None:
+        """Move the line in force, which has a frame at `have`, towards what is now known to be right."""
+        want = sent + self._peer.offset(self)
         age = frame.arrived - self._born
         passed = max(0, frame.arrived - self._steered)
         self._steered = frame.arrived
         if passed > PAUSE:
             self._born, age = frame.arrived, 0
-        if self._line is None or age < SETTLING:
+        tick = SECOND / self.clock_rate * (1.0 + self._reports.skew)
+        if have is None or self._line is None or age < SETTLING:
             self._line = Line(frame.rtp, want, tick)
             return
-        have = self._line.at(frame.rtp)
         error = want - have
+        if -STILL <= error <= STILL and tick == self._line.tick:
+            # As nearly always: the same line, and a place on it is as good as another.
+            return
         if abs(error) > JUMP:
             self.jumps += 1
             self.epoch += 1
@@ -282,11 +289,11 @@ class PeerClock:
         Sharing is what makes lip sync: what one track is delayed more than another (an encoder, a pacer) is not part of
         when it happened. Tracks further apart than half a second cannot share a clock, and stand on their own.
         """
-        least = track.delay
+        delay = least = track._delay
         if not track.reported:
             return least
         for other in self._tracks:
-            fresh = abs(other.latest - track.latest) < FRESH
-            if other.reported and fresh and abs(other.delay - track.delay) <= APART:
-                least = min(least, other.delay)
+            less = delay - other._delay
+            if 0 < less <= APART and other.reported and abs(other._latest - track._latest) < FRESH:
+                least = min(least, other._delay)
         return least

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from egress.model.media import Codec, Nanos
 from egress.rooms.rtp import RtpPacket
@@ -13,8 +13,7 @@ MOST_BYTES = 8 << 20
 """A frame that grows beyond this is thrown away: no sane encoder makes one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A whole access unit as it came off the wire; `timestamp` is the 32-bit RTP time, `arrived` of its last packet."""
 
     data: bytes
@@ -128,7 +127,8 @@ class VideoAssembler(Assembler):
         elif not self._started:
             self._start(broken=self._hole and not self._begins(payload))
         self._hole = False
-        self._arrived = max(self._arrived, packet.arrived)
+        if packet.arrived > self._arrived:
+            self._arrived = packet.arrived
         if not self._broken and (not self._take(payload) or self._bytes > MOST_BYTES):
             self.malformed += 1
             self._broken = True

@@ -79,11 +79,9 @@ class ReceivedTrack:
         self._asks = any("nack" in f.feedback for f in plan.formats.values() if f.codec)
         codecs = {f.codec for f in plan.formats.values() if f.codec}
         self._only_codec = codecs.pop() if len(codecs) == 1 else None
+        self._media = {number: found for number, found in self._formats.items() if found.codec}
         if self._stream is not None:
-            self._stream.adopt(self._media_formats())
-
-    def _media_formats(self) -> dict[int, Format]:
-        return {number: found for number, found in self._formats.items() if found.codec}
+            self._stream.adopt(self._media)
 
     @property
     def codec(self) -> Codec | None:
@@ -98,7 +96,8 @@ class ReceivedTrack:
     @property
     def restless(self) -> bool:
         """Whether packets are missing, so that `repair` should be called soon."""
-        return self._stream is not None and self._stream.holes
+        stream = self._stream
+        return stream is not None and stream.holes
 
     async def recv(self) -> EncodedFrame:
         """The next frame in order; raises EndOfTrack once the track has ended and all frames are taken."""
@@ -150,43 +149,42 @@ class ReceivedTrack:
 
     def handle(self, packet: RtpPacket) -> None:
         """A packet of this track; nothing in it can make this raise."""
+        if self.ended:
+            return
+        self._now = packet.arrived
         try:
-            self._handle(packet)
+            chosen = self._media.get(packet.payload_type)
+            if chosen is None:
+                self._repair_with(packet)
+                return
+            stream = self._stream
+            if stream is None or packet.ssrc != stream.ssrc:
+                stream = self._switch(packet, chosen)
+                if stream is None:
+                    return
+            self._last_packet = packet.arrived
+            if not self.active:
+                self._set_active(True)
+            stream.add(packet)
         except Exception:
             self._errors += 1
             if self._errors == 1:
                 _log.exception("track %s: a packet could not be handled", self.mid)
 
-    def _handle(self, packet: RtpPacket) -> None:
-        if self.ended:
-            return
-        self._now = packet.arrived
-        chosen = self._formats.get(packet.payload_type)
+    def _repair_with(self, packet: RtpPacket) -> None:
+        """A packet that is no media itself: what it carries, if it is a retransmission."""
+        chosen, stream = self._formats.get(packet.payload_type), self._stream
         if chosen is None:
             self._foreign += 1
             return
-        stream = self._stream
-        if chosen.codec is None:
-            apt = chosen.repairs
-            if stream is None or apt is None or not packet.payload:
-                return
-            if len(packet.payload) < 2:
-                self._foreign += 1
-                return
-            if (repaired := self._formats.get(apt)) is None or repaired.codec is None:
-                self._foreign += 1
-                return
-            if self._repairs.get(packet.ssrc, stream.ssrc) == stream.ssrc:
-                stream.add(packet.original(apt, stream.ssrc), repair=True)
+        apt = chosen.repairs
+        if stream is None or apt is None or not packet.payload:
             return
-        if stream is None or packet.ssrc != stream.ssrc:
-            stream = self._switch(packet, chosen)
-            if stream is None:
-                return
-        self._last_packet = packet.arrived
-        if not self.active:
-            self._set_active(True)
-        stream.add(packet)
+        if len(packet.payload) < 2 or apt not in self._media:
+            self._foreign += 1
+            return
+        if self._repairs.get(packet.ssrc, stream.ssrc) == stream.ssrc:
+            stream.add(packet.original(apt, stream.ssrc), repair=True)
 
     def _switch(self, packet: RtpPacket, chosen: Format) -> RtpStream | None:
         before = self._stream
@@ -199,7 +197,7 @@ class ReceivedTrack:
         hold = self._hold if self._asks else min(self._hold, _HOLD_UNASKED)
         self._stream = RtpStream(
             packet.ssrc,
-            self._media_formats(),
+            self._media,
             self._emit,
             self._hole,
             clock_rate=chosen.clock_rate,

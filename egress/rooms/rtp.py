@@ -22,7 +22,6 @@ class RtpPacket:
         timestamp: int,
         ssrc: int,
         payload: bytes,
-        *,
         marker: bool = False,
         arrived: int = 0,
         profile: int = 0,
@@ -61,17 +60,8 @@ class RtpPacket:
             end -= padding
         if start > end:
             raise ValueError("RTP packet is shorter than its header says")
-        return cls(
-            second & 0x7F,
-            sequence,
-            timestamp,
-            ssrc,
-            data[start:end],
-            marker=second > 0x7F,
-            arrived=arrived,
-            profile=profile,
-            block=block,
-        )
+        # Once a packet: naming the arguments would cost as much as all the rest.
+        return cls(second & 0x7F, sequence, timestamp, ssrc, data[start:end], second > 0x7F, arrived, profile, block)
 
     def extension(self, wanted: int) -> bytes | None:
         """The value of header extension `wanted` (RFC 8285, one- or two-byte form); None when it is not there."""

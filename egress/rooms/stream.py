@@ -82,16 +82,16 @@ class RtpStream:
 
     def add(self, packet: RtpPacket, *, repair: bool = False) -> None:
         """A packet of this SSRC, or one recovered from a retransmission; may emit frames."""
-        sequence, arrived = self._sequence, packet.arrived
-        if sequence.last is not None and abs(sequence.near(packet.sequence) - sequence.last) > WINDOW:
+        last, arrived = self._sequence.last, packet.arrived
+        number = None if last is None else self._sequence.near(packet.sequence)
+        if last is not None and number is not None and not -WINDOW <= number - last <= WINDOW:
             if repair or packet.sequence != self._suspect:
                 self._suspect = (packet.sequence + 1) & 0xFFFF
                 self.malformed += 1
                 return
             self._leap(packet)
         self._suspect = None
-        number = self._sequence.near(packet.sequence) if repair and sequence.last is not None else None
-        if number is None:
+        if number is None or not repair:
             timestamp = self._timestamp(packet.timestamp)
             number = self._sequence(packet.sequence)
             self.reception.add(number, timestamp, arrived)

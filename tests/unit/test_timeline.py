@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -241,3 +241,29 @@ def test_a_closed_track_no_longer_pulls_the_others() -> None:
     sound.close()
     errors = run(picture, Simulated(rate=90_000, step=33 * MILLISECOND), 0, 2 * SECOND)
     assert abs(errors[-1][1] - 30 * MILLISECOND) < MILLISECOND
+
+
+def test_a_steady_track_keeps_its_line_and_what_it_says_is_right_within_a_microsecond() -> None:
+    timeline = PeerClock().track("video", 48_000)
+    run(timeline, Simulated(), 0, 5 * SECOND)
+    line = timeline.line
+    errors = run(timeline, Simulated(), 5 * SECOND, 60 * SECOND)
+    assert timeline.line is line
+    assert all(abs(error - 30 * MILLISECOND) <= 1_000 for _, error in errors)
+
+
+def test_a_report_that_comes_with_many_frames_is_learned_once_though_each_has_a_copy() -> None:
+    timeline = PeerClock().track("audio", 48_000)
+    for at, frame in Simulated().frames(0, SECOND):
+        assert frame.report is not None
+        copy = SenderReport(frame.report.rtp, frame.report.ntp, frame.report.arrived)
+        assert timeline.observe(replace(frame, report=copy)), at
+    assert timeline.stats()["reports"] == 1
+
+
+def test_the_least_delay_is_forgotten_when_it_is_too_old() -> None:
+    timeline = PeerClock().track("audio", 48_000)
+    run(timeline, Simulated(report_every=None, latency=10 * MILLISECOND), 0, SECOND)
+    errors = run(timeline, Simulated(report_every=None, latency=60 * MILLISECOND), SECOND, 60 * SECOND)
+    assert abs(errors[0][1] - 10 * MILLISECOND) <= 1_000
+    assert abs(errors[-1][1] - 60 * MILLISECOND) <= 1_000
