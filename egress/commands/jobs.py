@@ -91,6 +91,12 @@ def _given(text: str) -> str:
         raise RequestError(what, (("command", what),)) from None
 
 
+def _delete(client: Client, arguments: argparse.Namespace) -> int:
+    client.call("DELETE", f"jobs/{part(arguments.id)}", artifacts="true" if arguments.artifacts else None)
+    say(arguments, {"id": arguments.id}, f"{arguments.id}: deleted")
+    return DONE
+
+
 def _watch(client: Client, arguments: argparse.Namespace) -> int:
     return _watched(client, arguments.id, arguments)
 
@@ -146,4 +152,5 @@ _ACTIONS = {
     "watch": _watch,
     "logs": _logs,
     "say": _say,
+    "delete": _delete,
 }

@@ -55,7 +55,7 @@ def _keys(commands: Any) -> None:
 
 def _jobs(commands: Any) -> None:
     jobs = commands.add_parser("jobs", help="jobs of a running service")
-    actions = jobs.add_subparsers(dest="action", required=True, metavar="start|list|show|watch|say|logs|stop")
+    actions = jobs.add_subparsers(dest="action", required=True, metavar="start|list|show|watch|say|logs|stop|delete")
     start = actions.add_parser("start", help="start a job")
     start.add_argument("room", metavar="ROOM", help="an address, like local:standup or janus+ws://HOST:8188/1234")
     start.add_argument("--pipeline", metavar="NAME", help="a shipped pipeline, or one the service keeps")
@@ -73,14 +73,16 @@ def _jobs(commands: Any) -> None:
     say = actions.add_parser("say", help="a command to a running job")
     logs = actions.add_parser("logs", help="what its worker logged")
     stop = actions.add_parser("stop", help="end a job")
-    for action in (show, watch, say, logs, stop):
+    delete = actions.add_parser("delete", help="forget a job that is over")
+    delete.add_argument("--artifacts", action="store_true", help="take away what it made, too")
+    for action in (show, watch, say, logs, stop, delete):
         action.add_argument("id", metavar="JOB")
     about = 'like pause, or {"command": "layout", "layout": "speaker"}; @FILE holds one, with a stream key for instance'
     say.add_argument("command", metavar="COMMAND|@FILE", help=about)
     stop.add_argument("--reason", default="asked to stop", metavar="TEXT", help="for the manifest")
     for action in (start, stop):
         action.add_argument("--watch", action="store_true", help="then follow it to its end")
-    _server_flags(start, listed, show, watch, say, logs, stop)
+    _server_flags(start, listed, show, watch, say, logs, stop, delete)
     jobs.set_defaults(run=_run_jobs)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from egress.control import admission, artifacts, commission, entry, events, job_moves, jobs, servers, upkeep
+from egress.control import admission, commission, entry, events, job_moves, jobs, removal, servers, upkeep
 from egress.control.errands import Errands
 from egress.control.first_template import furnish
 from egress.control.following import PICTURE, THUMBNAILS
@@ -209,15 +209,21 @@ class Service:
         return await self._obey(job_id, document)
 
     async def remove(self, job_id: str, *, artifacts: bool = False) -> None:
-        """Forget a job that is over, with its log and picture; with `artifacts` also the files it made.
+        """Forget a job that is over, with its log and picture; with `artifacts` also what it made, here and in stores.
 
-        Only files under the output folder are taken away; what lies in stores elsewhere stays there. Raises NotFound,
-        Conflict while the job lives.
+        Raises NotFound, Conflict while the job lives, and when something of it could not be taken away: with a problem
+        for each, named by its place, and the job as it was, so that one may ask again.
         """
         job = await self.store.read(jobs.get, job_id)
-        places = await self.store.read(_places, job) if artifacts else ()
+        if artifacts and job.is_over:
+            places = await self.store.read(removal.places, self.store.sealer, job)
+            options = self.settings.storage_options()
+            holder = "" if job.server == self.server.id else str(job.server)
+            if left := await asyncio.to_thread(removal.remove, places, self.root, job_id, options, holder=holder):
+                what = "could not be taken away; ask again, or remove the job alone"
+                raise Conflict(f"{len(left)} of {len(places)} things the job made {what}", tuple(left))
         await self.store.write(jobs.remove, job_id)
-        await asyncio.to_thread(upkeep.erase, self.settings.spool, self.root, job_id, places)
+        await asyncio.to_thread(upkeep.erase, self.settings.spool, job_id)
 
     @contextlib.asynccontextmanager
     async def subscribe(self, job: str | None = None) -> AsyncIterator[AsyncIterator[Update]]:
@@ -344,12 +350,6 @@ class Service:
 def _check_folders(spool: Path, root: Path) -> None:
     check_writable("spool", spool)
     check_writable("to", root)
-
-
-def _places(connection: Connection, job: KeptJob) -> tuple[str, ...]:
-    manifest = job.live.get("manifest")
-    made = tuple(artifact.location for artifact in artifacts.of_job(connection, job.id))
-    return (*made, *((manifest,) if manifest else ()))
 
 
 def _not_now(why: str) -> Conflict:

@@ -7,9 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from egress.control.following import THUMBNAILS
 from egress.control.store import Store
 from egress.control.values import micros, new_id
 from egress.model.errors import EgressError, RequestError
-from egress.model.targets import file_part, scheme_of
 
 LARGEST_LOG = 4 << 20
 """Bytes of one job's log, of which the latest half stays."""
@@ -70,22 +67,10 @@ def identify(spool: Path, *, alone: bool) -> Identity:
     raise RequestError(f"spool {spool} {wrong}", (("spool", wrong),))
 
 
-def erase(spool: Path, root: Path, job: str, places: Sequence[str]) -> None:
-    """Take away a job's log and picture, and the files at these places if they are under the output folder."""
+def erase(spool: Path, job: str) -> None:
+    """Take away a job's log and picture."""
     for path in (log_of(spool, job), spool / THUMBNAILS / f"{job}.jpg"):
         path.unlink(missing_ok=True)
-    root = root.resolve()
-    for place in places:
-        if scheme_of(place) != "file":
-            continue
-        path = Path(file_part(place)).resolve()
-        # What is outside of the output folder is not ours to take away, whatever a document said.
-        if path == root or not path.is_relative_to(root):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def trim_logs(spool: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from egress.model.azure_address import AzureAddress
 from egress.model.errors import DestinationError, RequestError
 from egress.storage.azure_client import AzureClient, AzureError
 from egress.storage.azure_upload import AzureUpload
-from egress.storage.base import Shelf, Storage, Stored, TakenError
+from egress.storage.base import Shelf, Storage, Stored, TakenError, clear
 from egress.storage.follow import Follower
 from egress.storage.s3_state import UploadState
 
@@ -39,6 +39,14 @@ class AzureStorage(Storage):
         if taken:
             problem = f"{address} exists; remove it, use {{started}} in the name, or --overwrite"
             raise RequestError(problem, (("to", problem),))
+
+    def remove(self, to: str, names: Sequence[str] = ()) -> None:
+        """Delete the blob, or those of the folder."""
+        if to.endswith("/"):
+            clear(self.shelf(to), to, names)
+        else:
+            address = AzureAddress.parse(to)
+            AzureClient(address, self.options).remove(address.name)
 
     def shelf(self, to: str) -> Shelf:
         """A folder of blobs."""

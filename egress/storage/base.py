@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,16 @@ class Shelf(ABC):
     @abstractmethod
     def sizes(self) -> Mapping[str, int] | None:
         """What is there, by name; None when the store does not let us look."""
+
+
+def clear(shelf: Shelf, to: str, names: Sequence[str]) -> None:
+    """Have nothing on a shelf that fits one of `names`; raises DestinationError, also where we may not look."""
+    there = shelf.sizes()
+    if there is None:
+        raise DestinationError(f"{to}: the store lets nobody look what is there; remove it there")
+    for name in there:
+        if any(fnmatchcase(name, pattern) for pattern in names):
+            shelf.remove(name)
 
 
 class Storage(ABC):
@@ -108,6 +119,14 @@ class Storage(ABC):
     def delivered(self, source: Path, to: str) -> Stored | None:
         """What became of a file that is gone from the spool, when a `put` in a process that died had confirmed it."""
         return None
+
+    def remove(self, to: str, names: Sequence[str] = ()) -> None:
+        """Have nothing at an address any more; none is none.
+
+        A `to` that ends with a slash is a folder: what lies in it goes as far as its name in there fits one of `names`
+        (as fnmatch has them, `*` goes over slashes). Blocks; raises DestinationError.
+        """
+        raise DestinationError(f"{to}: this storage takes nothing away; remove it there")
 
     def presign(self, location: str, seconds: int) -> str | None:
         """An address at which anybody can fetch a file for so many seconds; None where this storage gives none.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from egress.disk import sync_folder
@@ -49,6 +50,17 @@ class LocalStorage(Storage):
             raise DestinationError(f"{target} cannot be written: {error.strerror or error}") from error
         return Stored(str(target), size, sha256)
 
+    def remove(self, to: str, names: Sequence[str] = ()) -> None:
+        """Unlink the file, or what fits in the folder, and the folders that are empty then. No link is followed."""
+        path = Path(to)
+        try:
+            if not to.endswith("/"):
+                path.unlink(missing_ok=True)
+            elif path.is_dir() and not path.is_symlink():
+                _emptied(path, path, names)
+        except OSError as error:
+            raise DestinationError(f"{error.filename or to} cannot be removed: {error.strerror or error}") from error
+
     def taken(self, to: str) -> bool:
         """Whether there is a file, or a folder with something in it."""
         path = Path(to)
@@ -56,6 +68,16 @@ class LocalStorage(Storage):
             return any(path.iterdir()) if path.is_dir() else path.exists()
         except OSError as error:
             raise DestinationError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _emptied(folder: Path, top: Path, names: Sequence[str]) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            _emptied(path, top, names)
+        elif any(fnmatchcase(path.relative_to(top).as_posix(), pattern) for pattern in names):
+            path.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _flushed(path: Path) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from egress.model.errors import DestinationError, RequestError
 from egress.model.s3_address import S3Address
-from egress.storage.base import Shelf, Storage, Stored, TakenError
+from egress.storage.base import Shelf, Storage, Stored, TakenError, clear
 from egress.storage.follow import Follower
 from egress.storage.s3_client import S3Client, looked
 from egress.storage.s3_errors import S3Error
@@ -57,6 +57,14 @@ class S3Storage(Storage):
     def presign(self, location: str, seconds: int) -> str | None:
         """An address signed by us, which the store compares when it is used."""
         return S3Client(S3Address.parse(location), self.options).presign(seconds)
+
+    def remove(self, to: str, names: Sequence[str] = ()) -> None:
+        """Delete the object, or those of the folder; of a bucket with versions the older ones stay."""
+        if to.endswith("/"):
+            clear(self.shelf(to), to, names)
+        else:
+            address = S3Address.parse(to)
+            S3Client(address, self.options).remove(address.key)
 
     def shelf(self, to: str) -> Shelf:
         """A folder of objects."""

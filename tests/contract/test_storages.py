@@ -103,3 +103,29 @@ def test_a_place_that_cannot_be_is_refused_and_the_source_stays(
 
 def test_a_place_that_can_be_written_passes_before_a_job(name: str, storage: Storage, source: Path, tmp_path: Path):
     storage.preflight(ADDRESSES[name](tmp_path), replacing=False)
+
+
+def test_what_is_removed_is_gone_and_nothing_else(name: str, storage: Storage, source: Path, tmp_path: Path) -> None:
+    to = ADDRESSES[name](tmp_path)
+    folder = to.removesuffix("a.mp4")
+    for inside in ("a.mp4", "b.mp4", "live/index.m3u8", "live/video/1.m4s", "live/notes.txt"):
+        source.write_bytes(inside.encode())
+        type(storage)(storage.options).put(source, f"{folder}{inside}")
+    storage.remove(to)
+    storage.remove(to)
+    storage.remove(f"{folder}live/", ("index.m3u8", "video/*"))
+    storage.remove(f"{folder}nothing/", ("*",))
+    left = [inside for inside in ("a.mp4", "b.mp4", "live/index.m3u8", "live/video/1.m4s", "live/notes.txt")
+            if _is_there(name, storage, source, f"{folder}{inside}")]  # fmt: skip
+    assert left == ["b.mp4", "live/notes.txt"]
+    storage.remove(f"{folder}live/", ("*",))
+    assert not _is_there(name, storage, source, f"{folder}live/notes.txt")
+
+
+def test_what_cannot_be_removed_is_said(name: str, storage: Storage, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DestinationError, match=r"a\.mp4|plain|there-is-no-such"):
+        storage.remove(NOWHERE[name](tmp_path))
+
+
+def _is_there(name: str, storage: Storage, source: Path, to: str) -> bool:
+    return type(storage)(storage.options).taken(to)

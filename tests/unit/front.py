@@ -46,6 +46,7 @@ class Stand:
     running: dict[str, Live] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
+    removed: list[tuple[str, bool]] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True, "message": "done"})
     callbacks: list[Callable[[str, Mapping[str, Any]], None]] = field(default_factory=list)
     picture: Path | None = None
@@ -91,6 +92,7 @@ class Stand:
         return self.answer
 
     async def remove(self, job_id: str, *, artifacts: bool) -> None:
+        self.removed.append((job_id, artifacts))
         await self.store.write(jobs.remove, job_id)
 
     @contextlib.asynccontextmanager

@@ -288,3 +288,15 @@ def test_commands_show_documents_in_lines_without_secrets(
     assert "our CMS" in said and "secret whsec_" in said
     assert main(["webhooks", "list"]) == 0
     assert "whsec_" not in (listed := capsys.readouterr().out) and "our CMS" in listed
+
+
+def test_jobs_that_are_over_are_deleted(
+    served: Served, command: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = served.do(served.stand.job(over=True)).id
+    assert command("jobs", "delete", job, "--artifacts") == [{"id": job}]
+    assert served.stand.removed == [(job, True)]
+    living = served.do(served.stand.job()).id
+    assert main(["jobs", "delete", living]) == 2
+    assert "stop it first" in capsys.readouterr().err
+    assert served.stand.removed[1:] == [(living, False)]

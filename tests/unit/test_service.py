@@ -432,8 +432,12 @@ async def test_what_is_removed_takes_its_files_along_but_none_outside_of_the_out
         precious.write_bytes(b"not ours")
         outside = artifacts.of_row({"kind": "mp4", "location": str(precious)})
         await service.store.write(artifacts.add, job.id, outside)
-        await service.remove(job.id, artifacts=True)
+        with pytest.raises(Conflict, match="1 of 3 things") as left:
+            await service.remove(job.id, artifacts=True)
+        assert left.value.problems == ((str(precious), "it is outside of the output folder"),)
         assert not there(made.location) and there(precious)
+        await service.remove(job.id)
+        assert there(precious)
         assert service.log(job.id) is None
         with pytest.raises(NotFound):
             await service.store.read(jobs.get, job.id)

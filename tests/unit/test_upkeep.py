@@ -10,7 +10,7 @@ import pytest
 
 from egress.control import upkeep
 from egress.control.upkeep import erase, identify, trim_logs
-from egress.model.errors import DestinationError, RequestError
+from egress.model.errors import RequestError
 
 
 def test_a_server_that_comes_again_is_the_same_and_one_beside_it_is_another(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_server_that_comes_again_is_the_same_and_one_beside_it_is_another(tmp_
 
 def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DestinationError, match="--spool"):
+    with pytest.raises(RequestError, match="--spool"):
         identify(tmp_path / "file", alone=True)
 
 
@@ -60,13 +60,10 @@ def test_logs_and_pictures_go_when_they_are_old(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["new.log", "other.txt"]
 
 
-def test_only_what_lies_in_the_output_folder_is_erased(tmp_path: Path) -> None:
-    root, outside = tmp_path / "out", tmp_path / "outside.mp4"
-    (root / "live" / "a").mkdir(parents=True)
-    for path in (root / "a.mp4", root / "live" / "a" / "index.m3u8", outside):
-        path.touch()
-    (root / "link").symlink_to(outside)
-    places = [str(root / "a.mp4"), str(root / "live" / "a"), str(outside), str(root / "link"), str(root), "s3://b/k"]
-    erase(tmp_path, root, "job-1", places)
-    assert outside.exists() and root.is_dir()
-    assert not (root / "a.mp4").exists() and not (root / "live" / "a").exists()
+def test_the_log_and_the_picture_of_a_job_go_with_it(tmp_path: Path) -> None:
+    for name in ("logs/job-1.log", "thumbnails/job-1.jpg", "logs/job-2.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    erase(tmp_path, "job-1")
+    erase(tmp_path, "job-1")
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["job-2.log"]

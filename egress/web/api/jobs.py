@@ -122,9 +122,9 @@ async def get_request(request: Request, id: Id) -> Response:
 async def delete_job(
     request: Request,
     id: Id,
-    artifacts: Annotated[bool, Query(description="Take away the files it made, too.")] = False,
+    artifacts: Annotated[bool, Query(description="Take away what it made, here and in stores, too.")] = False,
 ) -> Response:
-    """Forget a job that is over."""
+    """Forget a job that is over. What of its artifacts cannot be taken away is named, and the job stays."""
     asked = call(request)
     await asked.job(id)
     await asked.service.remove(id, artifacts=artifacts)
