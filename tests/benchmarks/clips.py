@@ -41,7 +41,7 @@ def participants(count: int, codec: Codec = Codec.VP8) -> list[Path]:
 
 def scenes(count: int, seconds: int) -> list[Path]:
     """Distinct, moving, slightly noisy 640x360 at 30, H.264 without B-frames at 800 kbit/s, AAC tones."""
-    return [_drawn(folder() / f"scene-{seconds}-{index}.mp4", index, seconds) for index in range(count)]
+    return [_drawn(folder() / f"scene-709-{seconds}-{index}.mp4", index, seconds) for index in range(count)]
 
 
 def _made(path: Path, codec: Codec, index: int) -> Path:
@@ -83,6 +83,8 @@ def _drawn(path: Path, index: int, seconds: int) -> Path:
     sound = f"sine=frequency={180 + 40 * index}:sample_rate=48000,volume=0.1,tremolo=f=3:d=0.8"
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
     command += ["-t", str(seconds), "-c:v", "libx264", "-profile:v", "baseline", "-preset", "veryfast"]
+    # Said to be BT.709, as cameras and recorders do, so that nobody has a reason to convert colours.
+    command += [word for name in ("colorspace", "color_primaries", "color_trc") for word in (f"-{name}", "bt709")]
     command += ["-b:v", "800k", "-maxrate", "1200k", "-bufsize", "800k", "-g", "60", "-c:a", "aac", "-b:a", "64k"]
     subprocess.run([*command, "-ac", "2", "-f", "mp4", str(half)], check=True)
     half.replace(path)

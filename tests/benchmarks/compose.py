@@ -6,7 +6,7 @@ CPU seconds (user and system, all threads and children, the start of each proces
 640x360 at 30, H.264 and AAC; all tools have the same tiles, bitrate, keyframes, buffer and preset of x264, and AAC at
 128 kbit/s. ffmpeg scales with `scale`, stacks with `xstack` and mixes with `amix`; GStreamer does it with `compositor`
 and `audiomixer`. GStreamer's x264enc rates by a pass of its own (`cbr`), and each tool has its own number of threads.
-Ours draws names as well, and limits the sound. Every product is looked at: size, length, pictures, tiles that move.
+Tiles are plain, for others cannot draw names; ours limits and measures the sound as well. Every product is looked at: size, length, pictures, tiles that move.
 
 `pip install imageio-ffmpeg` gives the newest ffmpeg that PyPI has; Debian's are ffmpeg and gstreamer1.0-tools,
 gstreamer1.0-plugins-good, -ugly, gstreamer1.0-libav.
@@ -34,6 +34,7 @@ OURS, GSTREAMER = "egress", "GStreamer"
 
 _PIPELINE = """name: benchmark
 layout: {{kind: grid, gap: {gap}}}
+tiles: {{labels: false, marks: false, speaking: false, radius: 0}}
 video: {{size: {canvas}, fps: 30, bitrate: {bitrate}, keyframe: 2s, preset: {preset}, tune: {tune}}}
 audio: {{bitrate: 128k}}
 sinks: [{{kind: mp4, to: out.mp4}}]
