@@ -10,11 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from egress.model.media import Nanos
+from egress.model.media import SECOND, Nanos
 from egress.model.room import RoomEvent
 
 Happening = tuple[Nanos, RoomEvent]
 """Something that happened in the room, and the session time it did."""
+
+_SHORT = 1.0
+"""Seconds a file may end early: pictures may be that far apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Clip:
     """One stream of one file, and the stretch of session time it is used for.
 
     `stream` counts the streams of its kind in the file. `turns` say from which file time on pictures are to be turned,
-    clockwise; None: as the file says.
+    clockwise; None: as the file says. `lasting`: it goes on to its end, unless the file is damaged.
     """
 
     path: Path
@@ -65,6 +68,12 @@ class Clip:
     start: Nanos
     end: Nanos
     turns: tuple[tuple[Nanos, int], ...] | None = ()
+    lasting: bool = False
+
+    def cut_short(self, at: Nanos) -> str:
+        """What is wrong when nothing follows after a session time; "" when nothing is."""
+        missing = (self.end - at) / SECOND
+        return f"{self.path.name} ends {missing:.1f} s early" if self.lasting and missing > _SHORT else ""
 
     def turn(self, file: Nanos) -> int:
         """How many degrees clockwise a picture at a file time is to be turned."""

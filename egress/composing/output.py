@@ -7,7 +7,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,10 @@ def make(plan: Plan, announce: Callable[[Event], None], ffmpeg: str) -> Artifact
         beside = Path(tempfile.mkdtemp(prefix=f".{plan.out.name}.", dir=plan.out.parent))
     except OSError as error:
         raise cannot_write(plan.out, error) from None
-    _settle()
     try:
         # As large as the outcome may be, nothing of it is copied: it lies on the disk it goes to.
-        made = _Making(plan, beside, announce, ffmpeg).run()
+        with _settled():
+            made = _Making(plan, beside, announce, ffmpeg).run()
         _move(beside / plan.out.name, plan.out, beside / "replaced")
         return replace(made, location=made.location.replace(str(beside / plan.out.name), str(plan.out)))
     except OSError as error:
@@ -53,11 +54,18 @@ def make(plan: Plan, announce: Callable[[Event], None], ffmpeg: str) -> Artifact
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _settle() -> None:
-    """Leave out of every collection what is there for good; what is made from here on has hardly a circle."""
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Leave out of every collection what is there for good; what is made meanwhile has hardly a circle."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    gc.set_threshold(_COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def _move(made: Path, out: Path, aside: Path) -> None:

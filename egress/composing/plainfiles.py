@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,8 @@ TOGETHER: Nanos = SECOND // 2
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
-    kinds: tuple[Literal["audio", "video"], ...]
+    kinds: Mapping[Literal["audio", "video"], Nanos]
+    """What it holds, and how long that is."""
     length: Nanos
     created: datetime | None
 
@@ -47,11 +49,11 @@ def footage_of(folder: Path) -> Footage:
     for file in files:
         peer = file.path.name
         happenings.append((0, PeerJoined(Peer(peer, file.path.stem))))
-        for kind in file.kinds:
+        for kind, end in file.kinds.items():
             track = f"{peer}:{kind}"
             source = TrackSource.CAMERA if kind == "video" else TrackSource.MIC
             happenings.append((0, TrackPublished(Track(track, peer, kind, source))))
-            clips[track] = (Clip(file.path, kind, 0, Sync(((0, 0),)), 0, file.length, None),)
+            clips[track] = (Clip(file.path, kind, 0, Sync(((0, 0),)), 0, end, None, True),)
         if file.length < length - TOGETHER:
             happenings.append((file.length, PeerLeft(peer)))
     happenings.sort(key=lambda happening: happening[0])
@@ -73,9 +75,12 @@ def _examined(path: Path) -> _File:
     try:
         with av.open(str(path)) as container:
             video = [stream for stream in container.streams.video if not _cover(stream)]
-            kinds: list[Literal["audio", "video"]] = ["video"] if video else []
-            kinds += ["audio"] if container.streams.audio else []
             length = (container.duration or 0) * 1000
+            kinds: dict[Literal["audio", "video"], Nanos] = {}
+            if video:
+                kinds["video"] = _length(video[0], length)
+            if container.streams.audio:
+                kinds["audio"] = _length(container.streams.audio[0], length)
             created = _date(container.metadata.get("creation_time", ""))
     except (av.FFmpegError, OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
@@ -84,7 +89,14 @@ def _examined(path: Path) -> _File:
         raise _refused(path, "holds neither picture nor sound")
     if length <= 0:
         raise _refused(path, "does not say how long it is")
-    return _File(path, tuple(kinds), length, created)
+    return _File(path, kinds, length, created)
+
+
+def _length(stream: Any, whole: Nanos) -> Nanos:
+    """How long a stream of a file is; the file, where it does not say so."""
+    if stream.duration is None or stream.time_base is None:
+        return whole
+    return int(((stream.start_time or 0) + stream.duration) * stream.time_base * SECOND)
 
 
 def _cover(stream: Any) -> bool:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import av
 
@@ -26,6 +27,7 @@ LINGER: Nanos = SECOND // 2
 """How long the last picture before a break in the file stays, before the placeholder takes its place."""
 
 _NEVER: Nanos = -(1 << 62)
+_EVER: Nanos = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,39 +110,43 @@ class Reel:
 
     def _work(self) -> None:
         try:
-            for clip in self._clips:
-                if not self._play(clip):
+            for clip, following in zip_longest(self._clips, self._clips[1:]):
+                if not self._play(clip, following.start if following else _EVER):
                     return
         except Exception as error:
             log.exception("a video track cannot be shown")
-            self._break(f"its picture cannot be shown: {type(error).__name__}: {error}")
+            self._break(self._clips[0], f"its picture cannot be shown: {type(error).__name__}: {error}")
         finally:
             with self._change:
                 self._over = True
                 self._change.notify_all()
 
-    def _play(self, clip: Clip) -> bool:
-        """Show a clip to its end; False when the reel is closed."""
+    def _play(self, clip: Clip, until: Nanos) -> bool:
+        """Show a clip to its end, unless what is wanted lies in the one that begins at `until`; False when the reel is
+        closed."""
         film: Film | None = None
         broken = turn = 0
+        last = clip.start
         try:
             while (wanted := self._due()) is not None:
                 fresh, at = wanted
-                if at >= clip.end:
+                if at >= until:
                     return True
                 if film is None:
                     film = Film(clip)
                     fresh = True
                 if fresh:
-                    film.leap(clip.sync.file(max(at, clip.start)))
+                    film.leap(clip.sync.file(min(max(at, clip.start), clip.end)))
                 shot = film.next()
                 if film.broken > broken:
                     broken = film.broken
-                    self._break(f"{clip.path.name} is damaged; its picture goes on where it can")
+                    self._break(clip, f"{clip.path.name} is damaged; its picture goes on where it can")
                 if shot is None:
+                    if short := clip.cut_short(last):
+                        self._break(clip, f"{short}; it has no picture from there on")
                     return True
                 raw, file = shot
-                at = clip.sync.session(file)
+                last = at = clip.sync.session(file)
                 if at >= clip.end:
                     return True
                 if clip.turns is None:
@@ -149,7 +155,7 @@ class Reel:
                     turn = clip.turn(file)
                 self._put(raw, at, turn)
         except (av.FFmpegError, OSError) as error:
-            self._break(f"{clip.path.name} cannot be read on: {getattr(error, 'strerror', None) or error}")
+            self._break(clip, f"{clip.path.name} cannot be read on: {getattr(error, 'strerror', None) or error}")
             return True
         finally:
             if film is not None:
@@ -182,9 +188,9 @@ class Reel:
             if at > self._limit:
                 self._change.notify_all()
 
-    def _break(self, message: str) -> None:
+    def _break(self, clip: Clip, message: str) -> None:
         with self._change:
-            self._lost = max(self._reached, self._wanted or 0) + LINGER
+            self._lost = max(self._reached, clip.start) + LINGER
         if message not in self._told:
             self._told.add(message)
             self._on_warning(message)

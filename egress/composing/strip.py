@@ -87,6 +87,8 @@ class Strip:
             if sound is not None:
                 block = sound if block is None else block + sound
             if file.over and file.end <= at:
+                if short := clip.cut_short(file.end):
+                    self._on_warning(f"{short}; it has no sound from there on")
                 self._drop(file)
         return block
 

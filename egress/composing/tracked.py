@@ -140,7 +140,8 @@ def _clips(kept: Iterable[Kept]) -> dict[str, tuple[Clip, ...]]:
                 start, end = (attempt.since + round(at * SECOND) for at in (row.start, row.end))
                 turns = tuple((round(turn.at * SECOND), int(turn.degrees)) for turn in stream.turns)
                 sync = _sync(stream, row.start).moved(attempt.since)
-                clip = Clip(attempt.folder / row.name, stream.kind, number, sync, start, end, turns)
+                lasting = len(row.streams) == 1
+                clip = Clip(attempt.folder / row.name, stream.kind, number, sync, start, end, turns, lasting)
                 found.setdefault(attempt.track(stream.track), []).append(clip)
     return {track: _adjoined(clips) for track, clips in found.items()}
 
