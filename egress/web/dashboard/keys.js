@@ -1,20 +1,27 @@
 // Who may use this server: API keys, and tokens for a while.
 
 import { html, useState } from "../static/vendor/preact.min.js";
-import { get, post, remove } from "./api.js";
+import { get, key, post, remove, setKey } from "./api.js";
 import { when } from "./format.js";
 import { Action, Dialog, Empty, Field, Problem, Secret, Table, useList } from "./widgets.js";
 
 const SCOPES = ["read", "start", "stop", "admin"];
 
-export function Keys() {
+export function Keys({ server }) {
   const list = useList(() => get("keys"));
   const [adding, add] = useState(false);
   const [secret, reveal] = useState("");
+  const done = (made) => {
+    add(false);
+    reveal(made.key);
+    // From the first key on nobody comes in without one: whoever made it goes on with it.
+    if (!key()) setKey(made.key);
+    list.again();
+  };
   return html`
     <div class="heading"><h1>Access</h1><button type="button" class="main" onClick=${() => add(true)}>New key</button></div>
     <${Problem} error=${list.error} />
-    ${adding && html`<${Add} close=${() => add(false)} made=${(made) => { add(false); reveal(made.key); list.again(); }} />`}
+    ${adding && html`<${Add} close=${() => add(false)} first=${server.open} made=${done} />`}
     ${secret && html`<${Secret} label="The key" value=${secret} done=${() => reveal("")} />`}
     ${list.items && list.items.length === 0 && html`<${Empty} title="No keys"><p>Whoever reaches this server may use all of it. Make a key before it listens beyond this machine.</p><//>`}
     ${list.items && list.items.length > 0 && html`<${Table} heads=${["Name", "May", "Rooms", "Made", "Last used", ""]} rows=${list.items.map((k) => [k.id, [
@@ -24,9 +31,9 @@ export function Keys() {
     ]])} />`}`;
 }
 
-function Add({ close, made }) {
+function Add({ close, made, first }) {
   const [name, set] = useState("");
-  const [scopes, choose] = useState(["read", "start", "stop"]);
+  const [scopes, choose] = useState(first ? ["admin"] : ["read", "start", "stop"]);
   const [rooms, limit] = useState("");
   const [error, say] = useState(null);
   const submit = async (event) => {

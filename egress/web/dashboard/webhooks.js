@@ -70,7 +70,7 @@ function Edit({ hook, close, saved }) {
   };
   const hidden = hook.id && hook.url.includes("…");
   return html`<${Dialog} title=${hook.id ? "Webhook" : "New webhook"} close=${close}><form onSubmit=${submit}>
-    <${Field} label="Address" hint=${hidden ? "What is secret in it is not shown: write it whole." : "https://… of a server of yours."}>
+    <${Field} label="Address" hint=${hidden ? "What is secret in it is not shown. Left as it is, it stays." : "https://… of a server of yours."}>
       <input required value=${form.url} onInput=${change("url")} spellcheck=${false} placeholder="https://example.org/hooks/egress" /><//>
     <${Field} label="Events" hint="Types with commas between, * for any: job.*, artifact.ready, destination.failed."><input required value=${form.events} onInput=${change("events")} spellcheck=${false} /><//>
     <div class="pair">

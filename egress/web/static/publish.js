@@ -320,6 +320,8 @@ at("form").addEventListener("submit", (event) => {
   if (wanted) stop();
   else start();
 });
+// Before this, a press would have done nothing.
+at("toggle").disabled = false;
 at("mic").addEventListener("click", () => toggle(at("mic"), "Microphone"));
 at("camera").addEventListener("click", () => toggle(at("camera"), "Picture"));
 addEventListener("pagehide", leave);

@@ -1,0 +1,77 @@
+"""A dashboard in a real Chromium over a service of its own, below any path, as tests use it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from egress.control.service import Service
+from egress.model.settings import Settings
+from egress.web.server import WebServer
+from egress.web.service import create_service_app
+from tests.browser import chromium
+
+PHONE = {"width": 390, "height": 800}
+
+
+class Below:
+    """An app below another path, as a server in front has it that takes the path away: the app does not know."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self.app, self.prefix = app, prefix
+        self.state = app.state  # type: ignore[attr-defined]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert scope["path"].startswith(self.prefix), f"{scope['path']} leaves {self.prefix}"
+            path = scope["path"].removeprefix(self.prefix)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self.app(scope, receive, send)
+
+
+class Desk:
+    """A page of a browser at a dashboard, and what it complained of but for answers that are errors."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._heard)
+
+    async def open(self, page: str) -> None:
+        """Go to a page of the dashboard by its name."""
+        await self.page.goto(f"{self.url}/#/{page}")
+
+    async def playing(self, beyond: float = 0.0) -> None:
+        """Wait until the player on the page plays."""
+        await self.page.wait_for_function(
+            "(beyond) => { const v = document.querySelector('.player video');"
+            " return v && v.currentTime > beyond + 1 && v.videoWidth === 1280; }",
+            arg=beyond,
+            timeout=45_000,
+        )
+
+    async def stop(self) -> None:
+        """Stop the job on the page and wait for its end."""
+        await self.page.get_by_role("button", name="Stop", exact=True).click()
+        await self.page.get_by_role("button", name="Stop it now?").click()
+        await expect(self.page.locator(".heading .state")).to_have_text("finished", timeout=45_000)
+
+    def _heard(self, said: ConsoleMessage) -> None:
+        # Pictures that are not there yet, keys that are wrong and forms that are refused are asked for on purpose.
+        if said.type == "error" and "Failed to load resource" not in said.text:
+            self.complaints.append(said.text)
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, settings: Settings, prefix: str = "") -> AsyncIterator[tuple[Service, Browser, str]]:
+    """A service, a browser, and where the dashboard is; jobs are stopped at the end."""
+    async with Service.open(settings, folder / "out") as service:
+        app = create_service_app(service)
+        async with WebServer(Below(app, prefix) if prefix else app) as web, chromium() as browser:
+            yield service, browser, web.url + prefix
+            await service.stop_all("the test is over")
