@@ -123,7 +123,7 @@ class Reception:
         """Why no media can come any more; None while it can."""
         if self.state in ("failed", "closed"):
             return "the media connection to Janus failed"
-        patience = UNREPORTED if any(one.live.media.stats()["packets"] for one in self._received) else UNHEARD
+        patience = UNREPORTED if any(one.live.media.packets for one in self._received) else UNHEARD
         if self.state == "disconnected" and monotonic() - self.heard > patience:
             return f"nothing has come from Janus for {patience // SECOND} s"
         return None

@@ -72,7 +72,7 @@ class LiveTrack:
 
     def listen(self, now: Nanos) -> None:
         """Note whether packets have come since the last look."""
-        packets = self.media.stats()["packets"]
+        packets = self.media.packets
         if packets != self._packets:
             self._packets, self.heard = packets, now
 

@@ -148,7 +148,7 @@ class PeerConnection:
             self._adopt(plans)
             if first:
                 self._connecting = self._loop.create_task(self._connect(remote))
-                self._timer = self._loop.call_later(_TICK, self._tick)
+                self._wait()
             return text
 
     def _check_open(self) -> None:
@@ -311,8 +311,13 @@ class PeerConnection:
         if any(track.restless for track in restless):
             self._hurry(_FAST_TICK)
 
+    def _wait(self) -> None:
+        """Until the next tick, together with all other peers of the loop, which wakes once for all of them."""
+        left = _TICK - self._loop.time() % _TICK
+        self._timer = self._loop.call_later(left if left > _TICK / 2 else left + _TICK, self._tick)
+
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(_TICK, self._tick)
+        self._wait()
         if self._state not in ("connected", "disconnected"):
             return
         now = monotonic()

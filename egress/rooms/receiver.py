@@ -94,6 +94,12 @@ class ReceivedTrack:
         return self._stream.ssrc if self._stream else None
 
     @property
+    def packets(self) -> int:
+        """How many packets of media have come."""
+        stream = self._stream
+        return self._before["packets"] + (stream.packets if stream is not None else 0)
+
+    @property
     def restless(self) -> bool:
         """Whether packets are missing, so that `repair` should be called soon."""
         stream = self._stream

@@ -76,6 +76,11 @@ class RtpStream:
         return self._reorder.holes
 
     @property
+    def packets(self) -> int:
+        """How many packets have come, repairs not counted."""
+        return self.reception.packets + self._counts[3]
+
+    @property
     def codec(self) -> Codec | None:
         """The codec of the newest packet delivered; None before the first."""
         return self._assembler.codec if self._assembler else None
@@ -152,9 +157,9 @@ class RtpStream:
     def stats(self) -> dict[str, int]:
         """Counters since the stream began."""
         order, assembler = self._reorder, self._assembler
-        lost, recovered, late, packets = self._counts
+        lost, recovered, late, _ = self._counts
         return {
-            "packets": self.reception.packets + packets,
+            "packets": self.packets,
             "bytes": self.bytes,
             "lost": order.lost + lost,
             "recovered": order.recovered + recovered,

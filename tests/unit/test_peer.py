@@ -240,3 +240,14 @@ async def test_feedback_comes_alone_only_where_that_was_agreed(bench: Bench, red
         # The first block names the stream that the feedback behind it is about.
         assert all(struct.unpack_from("!L", data, 8)[0] == ssrc for data in sent)
         assert sent[0].endswith(rtcp.pli(bench.peer._ssrc, ssrc))
+
+
+async def test_peers_of_one_loop_tick_together_so_that_it_wakes_once_for_all() -> None:
+    benches = [Bench(), Bench()]
+    for one in benches:
+        await one.peer.answer(GOOD)
+        await asyncio.sleep(0.03)
+    due = [one.peer._timer.when() for one in benches if one.peer._timer is not None]
+    assert len(due) == 2 and all(abs(at / 0.1 - round(at / 0.1)) < 0.02 for at in due)
+    for one in benches:
+        await one.peer.close()

@@ -108,9 +108,6 @@ class _Media:
     def __init__(self, kind: str) -> None:
         self.kind, self.codec, self.ended, self.packets = kind, None, False, 0
 
-    def stats(self) -> dict[str, int]:
-        return {"packets": self.packets}
-
 
 async def _couple(source: str = "camera") -> tuple[Publication, LiveTrack, LiveTrack]:
     place = Publication("id", Peer("ada", "Ada"), source, reorder=1)
