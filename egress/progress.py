@@ -56,6 +56,8 @@ class Progress:
             case "restart":
                 self._bytes = self._ticks = 0
                 self._line(f"  the worker died ({event.get('reason')}); another one goes on")
+            case "job":
+                self._line(f"  {event['state']}")
             case "listening":
                 self._line(f"  listening on {event['url']}")
             case "ended":

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from egress.client import Client, part
+from egress.client import OVER, Client, part
 from egress.commands.common import Output, addresses, say, settings_of
 from egress.model.errors import RequestError
 from egress.progress import Progress
@@ -120,6 +120,8 @@ def _watched(client: Client, job: str, arguments: argparse.Namespace) -> int:
             show({"type": "alive", **(data.get("figures") or {})})
         elif kind == "event":
             show(_seen(data))
+        elif kind == "job" and data["state"] != state.get("state") and data["state"] not in OVER:
+            show({"type": "job", "state": data["state"]})
         elif kind == "away" and not away:
             show({"type": "warning", "message": f"{data['reason']}; the job goes on meanwhile"})
         away = kind == "away"

@@ -343,10 +343,11 @@ class Mirror:
         )
 
     def _note(self, error: StoreError) -> None:
-        self._failures += 1
         if error.message != self._problem:
             _log.warning("%s; it is tried again", error.message)
+        # In this order: whoever sees the failure on another thread sees what it was.
         self._problem = error.message
+        self._failures += 1
 
     def _reached(self) -> Shelf:
         if self._shelf is None:

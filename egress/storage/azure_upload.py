@@ -71,10 +71,11 @@ class AzureUpload:
 
     def note(self, error: StoreError) -> None:
         """Count a failure, and say it once."""
-        self.failures += 1
         if error.message != self.problem:
             _log.warning("%s; it is tried again", error.message)
+        # In this order: whoever sees the failure on another thread sees what it was.
         self.problem = error.message
+        self.failures += 1
 
     def lose(self) -> None:
         """Note that the store has lost what was staged: it is begun anew."""

@@ -87,10 +87,11 @@ class S3Upload:
 
     def note(self, error: StoreError) -> None:
         """Count a failure, see to fresh credentials where those may help, and say it once."""
-        self.failures += 1
         if error.message != self.problem:
             _log.warning("%s; it is tried again", error.message)
+        # In this order: whoever sees the failure on another thread sees what it was.
         self.problem = error.message
+        self.failures += 1
         if isinstance(error, S3Error) and error.stale:
             self._client.renew()
 

@@ -25,6 +25,7 @@ from egress.sinks.mp4 import Mp4Sink
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import complete_manifest, outcome, write_manifest
 from egress.storage.s3 import S3Storage
+from egress.storage.s3_errors import S3Error
 from egress.storage.s3_state import UploadState
 from egress.storage.s3_upload import S3Upload
 from tests.flashes import context, feed, programme
@@ -247,6 +248,20 @@ def test_a_store_that_is_away_for_a_while_loses_nothing(server, source, to, key)
     storage.leave()
     S3Storage(server.options).put(source, to)
     assert server.read(key) == data
+
+
+def test_whoever_sees_a_failure_sees_what_it_was(server, source, to):
+    source.write_bytes(b"x")
+    seen = []
+
+    class Watched(S3Upload):
+        def __setattr__(self, name, value):
+            if name == "failures" and value:
+                seen.append(self.problem)
+            super().__setattr__(name, value)
+
+    Watched(source, to, server.options).note(S3Error("the store does not answer", "Unreachable", passing=True))
+    assert seen == ["the store does not answer"]
 
 
 def test_a_store_that_fails_for_too_long_is_given_up_and_the_file_stays(server, source, to):

@@ -82,6 +82,9 @@ async def test_whoever_watches_a_job_sees_it_to_its_end_though_the_service_is_ki
         job = (await answered(environ, "jobs", "start", "local:stage", "--pipeline", "small"))["id"]
         watch = await run(environ, "jobs", "watch", job)
         running.append(watch)
+        # What happens before somebody watches is not told: it has to be there when Ada comes.
+        assert watch.stderr is not None
+        assert (await asyncio.wait_for(watch.stderr.readline(), PATIENCE)).strip() in (b"starting", b"running")
         async with asyncio.timeout(PATIENCE):
             while not (await answered(environ, "jobs", "show", job))["whip"]:
                 pass

@@ -300,3 +300,21 @@ def test_jobs_that_are_over_are_deleted(
     assert main(["jobs", "delete", living]) == 2
     assert "stop it first" in capsys.readouterr().err
     assert served.stand.removed[1:] == [(living, False)]
+
+
+def test_the_state_of_a_watched_job_is_said_as_it_changes(
+    served: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGRESS_SERVER", served.url)
+    job = served.do(served.stand.job()).id
+    told = Client._told
+
+    def moving(self: Client, path: str, last: str) -> Iterator[Any]:
+        for number, one in enumerate(told(self, path, last)):
+            yield one
+            if number == 0:
+                served.move(job, JobState.STOPPING, JobState.FINISHED)
+
+    monkeypatch.setattr(Client, "_told", moving)
+    assert main(["jobs", "watch", job]) == 0
+    assert capsys.readouterr().err.split()[0] == "running"
