@@ -38,7 +38,9 @@ class VoiceActivity:
         self._powers = np.zeros(_ROOM, np.float32)
         self._end = _MEMORY
         self._still = _MEMORY
-        """How many frames in a row, the last one among them, were exact silence."""
+        """How many frames in a row, the last one among them, were exact silence..."""
+        self._quiet = _SYLLABLES
+        """...and how many were too quiet for speech."""
         self._left = 0
 
     @property
@@ -58,8 +60,14 @@ class VoiceActivity:
                 return
         else:
             self._still = 0
-            self._add(_frames(block, count), count)
-        self._left = _HANG if self._spoken() else max(0, self._left - count)
+            powers = _frames(block, count)
+            self._add(powers, count)
+            if max(powers.tolist()) >= _LEAST:
+                self._quiet = -count
+        self._quiet += count
+        # Mostly nobody speaks, and most microphones hear little else.
+        spoken = self._quiet < _SYLLABLES and self._spoken()
+        self._left = _HANG if spoken else max(0, self._left - count)
 
     def _add(self, powers: Samples | float, count: int) -> None:
         if self._end + count > _ROOM:
@@ -72,7 +80,7 @@ class VoiceActivity:
         memory = self._powers[self._end - _MEMORY : self._end]
         syllables = memory[-_SYLLABLES:]
         loudest = float(np.maximum.reduce(syllables))
-        if loudest < _LEAST or loudest < _ABOVE * float(np.minimum.reduce(syllables)):
+        if loudest < max(_LEAST, _ABOVE * float(np.minimum.reduce(syllables))):
             return False
         loud = memory[-_VOWEL:] > max(_LEAST, _ABOVE * float(np.minimum.reduce(memory)))
         return int(np.count_nonzero(loud)) * 2 >= _VOWEL

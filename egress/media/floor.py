@@ -44,6 +44,8 @@ class Floor:
 
     def after(self, at: Nanos, speaking: frozenset[str], present: frozenset[str] | None = None) -> Floor:
         """The floor at session time `at`, when these peers speak; `present` are those who can have it (None: all)."""
+        if not speaking and not self._speech and (present is None or {*self.recent, self.speaker} <= {*present, None}):
+            return Floor(self.speaker, self.recent, self.since, at, self._speech)
         begin = self._at if at - self._at <= _GAP else at
         speech = {}
         for peer in {*self._speech, *speaking}:

@@ -32,11 +32,12 @@ _MEMORY = 10
 
 
 @cache
-def library() -> ctypes.CDLL:
+def library() -> ctypes.PyDLL:
     """libopus, the one PyAV ships or is linked to before the system's; raises Fault when there is none."""
     for path in _candidates():
         try:
-            opus = ctypes.CDLL(path)
+            # Without letting other threads run meanwhile: a packet takes 30 us, and to get back in line often more.
+            opus = ctypes.PyDLL(path)
         except OSError:
             continue
         opus.opus_decoder_create.restype = ctypes.c_void_p

@@ -67,7 +67,7 @@ class PacketQueue:
                 return None
             self._packets.popleft()
             fresh, self._fresh = packet.fresh or self._fresh, False
-            return replace(packet, fresh=fresh)
+            return packet if packet.fresh == fresh else replace(packet, fresh=fresh)
 
     def reject(self, packet: SoundPacket) -> bool:
         """Let what `first` gave go, because it is broken; False when it was dropped meanwhile."""

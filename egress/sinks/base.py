@@ -74,6 +74,9 @@ class Mark:
     """Of a caption."""
 
 
+SPEAKER = "speaker"
+"""The kind of marks for who watches that say who has the floor, until the next of them; without text nobody has."""
+
 METADATA, CAPTION = "metadata", "caption"
 """Kinds of marks made by commands, for who watches: what players hand to their page, and what is written over the
 picture by them."""
@@ -304,7 +307,8 @@ class SinkThread:
             self._fail(Fault(f"{self.name} could not be put away: {error}"))
 
     def _rest(self) -> None:
-        if self.sink.lull and self._queue.empty():
+        """Let the sink's lull pass, and another one as long as nothing came meanwhile."""
+        while self.sink.lull and self._queue.empty() and not self._aborted.is_set():
             self._resting = True
             self._roused.wait(self.sink.lull / SECOND)
             self._resting = False

@@ -47,7 +47,7 @@ class HlsSink(Sink):
 
     resumes = True
 
-    lull = 20 * MILLISECOND
+    lull = 30 * MILLISECOND
     """Parts are made of packets of a third of a second or more, and watched a second or two later."""
 
     def __init__(self, doc: SinkDoc, context: SinkContext) -> None:

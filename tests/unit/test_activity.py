@@ -126,3 +126,14 @@ def test_speech_is_known_again_after_hours_of_silence() -> None:
         for _ in range(2 * 3600):
             activity.hear(None, 1600)
         assert not activity.speaking
+
+
+def test_a_whisper_before_and_after_loud_speech_changes_nothing_about_it() -> None:
+    whisper, loud = speech(1.5, -62), speech(1.5, -20)
+    sound = np.concatenate((whisper, loud, whisper, loud))
+    activity, said = VoiceActivity(), []
+    for start in range(0, sound.size, 1600):
+        activity.hear(sound[None, start : start + 1600], 1600)
+        said.append(activity.speaking)
+    thirds = np.array(said).reshape(4, -1)
+    assert not thirds[0].any() and thirds[1][15:].all() and not thirds[2][25:].any() and thirds[3][15:].all()

@@ -128,3 +128,13 @@ def test_the_latest_speaker_comes_first_and_order_changes_only_with_the_floor() 
 def test_what_was_not_looked_at_is_no_speech() -> None:
     floor = Floor().after(0, frozenset({"ann"})).after(5 * SECOND, frozenset({"ann"}))
     assert floor.speaker is None
+
+
+def test_the_time_goes_on_while_nobody_speaks() -> None:
+    quiet = Floor()
+    for tick in range(1, 200):
+        quiet = quiet.after(tick * TICK, frozenset(), frozenset({"ann"}))
+    spoken, at = quiet, 200 * TICK
+    while spoken.speaker is None:
+        spoken, at = spoken.after(at, frozenset({"ann"}), frozenset({"ann"})), at + TICK
+    assert ENOUGH <= at - 199 * TICK <= ENOUGH + 2 * TICK
