@@ -22,7 +22,7 @@ from egress.model.room import (
     TrackUnpublished,
 )
 from egress.outlets import Outlets
-from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
+from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, SPEAKER, Mark
 from egress.stage import Stage
 from egress.storage.attendance import Attendance
 
@@ -49,6 +49,7 @@ class Chronicle:
         self._outlets = outlets
         self._attendance = attendance
         self._announce = announce
+        self._speaker: str | None = None
 
     def tell(self, event: RoomEvent, before: Room) -> None:
         """An event that the stage has taken; `before` is the room before it."""
@@ -97,6 +98,15 @@ class Chronicle:
             case Caption(text=text, duration=duration, language=language):
                 mark = Mark(at, CAPTION, text, duration, language)
         self._outlets.mark(mark)
+
+    def spoke(self, peer_id: str | None, since: Nanos) -> None:
+        """A peer took the floor at a session time; None: nobody has it any more."""
+        if peer_id == self._speaker:
+            return
+        self._speaker = peer_id
+        peer = self._stage.room.peers.get(peer_id) if peer_id is not None else None
+        at = since if peer_id is not None else max(0, self._clock.now() - self._delay)
+        self._outlets.mark(Mark(at, SPEAKER, peer.name if peer is not None else ""))
 
     def cut(self, paused: bool, at: Nanos) -> None:
         """Tell the sinks that a pause begins or ends at a tick, before its packets; from the tick's thread."""

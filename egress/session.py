@@ -144,6 +144,7 @@ class Session:
 
         def on_floor(floor: Floor) -> None:
             loop.call_soon_threadsafe(stage.give_floor, floor)
+            loop.call_soon_threadsafe(chronicle.spoke, floor.speaker, floor.since)
 
         def on_pause(paused: bool, at: Nanos) -> None:
             chronicle.cut(paused, at)

@@ -127,6 +127,9 @@ def check_tags(found: Findings, rendition: Rendition) -> None:
         found.expect("B4.3", where, "START-DATE" in told, f"date range {value} has no START-DATE")
         lasts = re.fullmatch(r"\d+(\.\d+)?", told.get("DURATION", "0")) is not None
         found.expect("B4.4.5.1", where, lasts, f"date range lasts {told.get('DURATION')}")
+        open_ended = told.get("END-ON-NEXT")
+        alone = open_ended is None or (open_ended == "YES" and not {"DURATION", "END-DATE"} & set(told))
+        found.expect("B4.4.5.1", where, alone, f"date range {value} ends on the next one and otherwise as well")
         named = all(re.fullmatch(r"X-[A-Z0-9-]+", name) for name in told if name.startswith("X-")) and "CLASS" in told
         found.expect("B4.4.5.1", where, named, f"date range {value} without CLASS, or with odd attributes")
         ok = _PERCENT.fullmatch(told.get("X-PAYLOAD", "")) is not None

@@ -10,16 +10,20 @@ from urllib.parse import quote
 
 from egress.disk import write_whole
 from egress.model.media import SECOND, Nanos
-from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, Mark
+from egress.sinks.base import CAPTION, METADATA, PAUSE, RESUME, SPEAKER, Mark
 from egress.sinks.playlist import DateRange
 from egress.sinks.splice import moved, pauses
 
 LIMIT = 2000
 """Marks one job keeps at a time; further ones are counted and left out: no crowd can grow a file without end."""
 
+SPEAKERS = 400
+"""Changes of the floor among them: a lively hour has about so many, and each is a line in every playlist that keeps all.
+"""
+
 _FORGOTTEN = "forgotten"
 
-_NO_CHAPTERS = (PAUSE, METADATA, CAPTION)
+_NO_CHAPTERS = (PAUSE, METADATA, CAPTION, SPEAKER)
 _MERGE: Nanos = 10 * SECOND
 _MERGE_ASKED: Nanos = SECOND
 _ASKED = "mark"
@@ -67,7 +71,8 @@ class MarkLog:
 
     def add(self, mark: Mark) -> bool:
         """Keep a mark; False when there are too many. Pauses are kept in any case: other times depend on them."""
-        if len(self.marks) >= LIMIT and mark.kind not in (PAUSE, RESUME):
+        full = len(self.marks) >= LIMIT and mark.kind not in (PAUSE, RESUME)
+        if full or (mark.kind == SPEAKER and sum(one.kind == SPEAKER for one in self.marks) >= SPEAKERS):
             self.refused += 1
             return False
         self.marks.append(mark)
@@ -139,6 +144,8 @@ def _line(mark: Mark) -> str:
 def _date_range(id: str, mark: Mark) -> DateRange:
     if mark.kind == METADATA:
         return DateRange(id, mark.kind, mark.at, "", mark.duration, quote(mark.text, safe="!'()*"))
+    if mark.kind == SPEAKER:
+        return DateRange(id, mark.kind, mark.at, label(mark) if mark.text else "", until_next=True)
     return DateRange(id, mark.kind, mark.at, label(mark), mark.duration)
 
 

@@ -16,7 +16,7 @@ from egress.model.errors import DestinationError, Fault
 from egress.model.job import Artifact
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
-from egress.sinks.base import CAPTION, END, LULL, METADATA, PAUSE, RESUME, Backup, Mark, Sink, SinkContext
+from egress.sinks.base import CAPTION, END, LULL, METADATA, PAUSE, RESUME, SPEAKER, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
 from egress.sinks.joining import EMPTY, Piece, join
 from egress.sinks.marks import MarkLog, chapters
@@ -108,7 +108,7 @@ class Mp4Sink(Sink):
         if mark.kind in (PAUSE, RESUME):
             for splice in self._splices.values():
                 splice.mark(mark)
-        if mark.kind in (METADATA, CAPTION):
+        if mark.kind in (METADATA, CAPTION, SPEAKER):
             # For who watches live; there are many, and the log is for what makes chapters.
             return
         if mark.kind != END:

@@ -55,7 +55,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """Something that happened at an instant of session time, or holds for a while; `payload` is for players' pages."""
+    """Something that happened at an instant of session time, or holds for a while; `payload` is for players' pages.
+
+    With `until_next` it holds until the next of its kind.
+    """
 
     id: str
     kind: str
@@ -63,6 +66,7 @@ class DateRange:
     text: str
     duration: Nanos = 0
     payload: str = ""
+    until_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +254,9 @@ def _date_ranges(ranges: tuple[DateRange, ...], started: datetime) -> str:
 def _date_range(date_range: DateRange, started: datetime) -> str:
     kind = quoted(date_range.kind, 60)
     told = f'X-PAYLOAD="{date_range.payload}"' if date_range.payload else f'X-TEXT="{quoted(date_range.text)}"'
+    # A range that ends with the next of its class says no duration (RFC 8216bis, 4.4.5.1).
+    lasts = "END-ON-NEXT=YES" if date_range.until_next else f"DURATION={date_range.duration / SECOND:.3f}"
     return (
         f'#EXT-X-DATERANGE:ID="{quoted(date_range.id, 60)}",CLASS="egress.{kind}",'
-        f'START-DATE="{date(date_range.at, started)}",DURATION={date_range.duration / SECOND:.3f},{told}'
+        f'START-DATE="{date(date_range.at, started)}",{lasts},{told}'
     )

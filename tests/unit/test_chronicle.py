@@ -20,6 +20,7 @@ class Book:
     def __init__(self) -> None:
         self.house = House(select={"roles": ["host"]})
         self.marks: list[tuple[str, str]] = []
+        self.times: list[int] = []
         self.events: list[dict[str, Any]] = []
         self.attendance = Attendance()
         self.chronicle = Chronicle(
@@ -33,6 +34,7 @@ class Book:
 
     def mark(self, mark: Mark) -> None:
         self.marks.append((mark.kind, mark.text))
+        self.times.append(mark.at)
 
     async def happen(self, *events: RoomEvent) -> None:
         for event in events:
@@ -57,3 +59,12 @@ async def test_who_changes_into_another_role_comes_or_goes_with_it() -> None:
     assert book.marks == [("join", "Bob"), ("leave", "Bo")]
     assert [row["left"] is None for row in book.attendance.table()] == [False]
     assert [event["event"] for event in book.events] == ["joined", "changed", "changed", "changed", "left"]
+
+
+async def test_who_takes_the_floor_is_marked_once_and_that_nobody_has_it_any_more() -> None:
+    book = Book()
+    await book.happen(PeerJoined(HOST), PeerJoined(GUEST))
+    for peer, since in (("1", 5), ("1", 5), ("2", 9), (None, 9), (None, 12)):
+        book.chronicle.spoke(peer, since)
+    assert book.marks[1:] == [("speaker", "Ann"), ("speaker", "Bob"), ("speaker", "")]
+    assert book.times[1:3] == [5, 9]

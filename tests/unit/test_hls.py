@@ -16,10 +16,11 @@ import pytest
 from egress.model.errors import DestinationError, Fault
 from egress.model.media import SECOND, Codec, Packet
 from egress.model.outputs import HlsDoc
-from egress.sinks.base import Mark
+from egress.sinks.base import SPEAKER, Mark
 from egress.sinks.hls import HlsSink
 from tests.flashes import Programme, context, feed, offsets, programme, served
 from tests.hls_checker import check, examine
+from tests.hls_reading import attributes
 
 DOC = HlsDoc(kind="hls", to="x", segment="2s")
 TAGS = ("#EXT-X-SERVER-CONTROL", "#EXT-X-PART", "#EXT-X-PRELOAD-HINT", "#EXT-X-RENDITION-REPORT")
@@ -174,6 +175,22 @@ def test_marks_become_the_same_date_ranges_everywhere(tmp_path: Path) -> None:
         (line,) = [line for line in hls.text(name).splitlines() if "DATERANGE" in line]
         assert 'START-DATE="2026-03-29T00:59:59.250Z"' in line
         assert "X-TEXT=\"Ada 'the first' #EXT-X-ENDLIST\"" in line
+
+
+def test_who_speaks_is_a_date_range_until_the_next_one_does(tmp_path: Path) -> None:
+    hls = Hls(tmp_path)
+    show = programme(6)
+    hls.sink.open(show.streams)
+    for at, name in ((SECOND, "Ada"), (2 * SECOND, "Grace"), (3 * SECOND, "")):
+        hls.sink.mark(Mark(at, SPEAKER, name))
+    for packet in show.packets:
+        hls.sink.write(packet)
+    hls.sink.close()
+    told = [attributes(line) for line in hls.text("video").splitlines() if "DATERANGE" in line]
+    assert [one["X-TEXT"] for one in told] == ["Ada", "Grace", ""]
+    assert {(one["CLASS"], one["END-ON-NEXT"], one.get("DURATION")) for one in told} == {("egress.speaker", "YES", None)}
+    assert told[0]["START-DATE"] == "2026-03-29T00:59:59.250Z"
+    assert hls.broken() == []
 
 
 def test_lost_packets_are_counted_and_lost_segments_are_gaps(tmp_path: Path) -> None:

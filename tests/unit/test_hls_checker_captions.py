@@ -60,6 +60,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("files", "A8.15", swap("iframes.m3u8", "DISCONTINUITY-SEQUENCE:0", "DISCONTINUITY-SEQUENCE:1")),
     ("files", "B4.4.5.1", swap("video.m3u8", r'X-PAYLOAD="[^"]*"', 'X-PAYLOAD="{}"')),
     ("files", "B4.4.5.1", swap("video.m3u8", r"DURATION=1.000,X", "DURATION=soon,X")),
+    ("files", "B4.4.5.1", swap("video.m3u8", r"DURATION=1.000,X", "END-ON-NEXT=YES,DURATION=1.000,X")),
     ("files", "B4.4.5.1", swap("video.m3u8", r'CLASS="egress.metadata",', "")),
     ("files", "C.emsg", patch("video/seg-0.m4s", b"TXXX", 0, b"TALB")),
     ("files", "C.emsg", patch("video/seg-0.m4s", b"https://aomedia", -12, b"\x01")),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from egress.model.media import SECOND
-from egress.sinks.base import Mark
-from egress.sinks.marks import LIMIT, Chapter, MarkLog, chapters, date_ranges
+from egress.sinks.base import SPEAKER, Mark
+from egress.sinks.marks import LIMIT, SPEAKERS, Chapter, MarkLog, chapters, date_ranges
 
 
 def _marks(*at: float) -> list[Mark]:
@@ -95,3 +95,16 @@ def test_text_of_any_kind_becomes_one_printable_line() -> None:
     assert made.text.startswith("Ada #EXT-X-ENDLIST x")
     assert len(made.text) == 120
     assert [r.id for r in date_ranges(_marks(1, 1))] == ["join-0", "join-1"]
+
+
+def test_speakers_leave_room_for_others_and_make_no_chapters(tmp_path: Path) -> None:
+    log = MarkLog(tmp_path / "marks.jsonl")
+    kept = [log.add(Mark(number * SECOND, SPEAKER, f"peer {number % 2}")) for number in range(SPEAKERS + 5)]
+    assert kept == [True] * SPEAKERS + [False] * 5 and log.refused == 5
+    assert log.add(Mark(0, "join", "Ada"))
+    assert MarkLog.load(log.path).marks == log.marks
+    assert chapters(log.marks[:SPEAKERS], 3600 * SECOND) == ()
+    log.forget(10 * SECOND)
+    assert log.add(Mark(SECOND, SPEAKER, "Ada")), "those of the past make room"
+    first, *_ = date_ranges([Mark(SECOND, SPEAKER, ""), *log.marks])
+    assert (first.id, first.text, first.until_next, first.duration) == ("speaker-0", "", True, 0)
