@@ -6,7 +6,8 @@ CPU seconds (user and system, all threads and children, the start of each proces
 640x360 at 30, H.264 and AAC; all tools have the same tiles, bitrate, keyframes, buffer and preset of x264, and AAC at
 128 kbit/s. ffmpeg scales with `scale`, stacks with `xstack` and mixes with `amix`; GStreamer does it with `compositor`
 and `audiomixer`. GStreamer's x264enc rates by a pass of its own (`cbr`), and each tool has its own number of threads.
-Tiles are plain, for others cannot draw names; ours limits and measures the sound as well. Every product is looked at: size, length, pictures, tiles that move.
+Tiles are plain, for others cannot draw names; ours limits and measures the sound as well. Every product is looked at:
+size, length, pictures, tiles that move.
 
 `pip install imageio-ffmpeg` gives the newest ffmpeg that PyPI has; Debian's are ffmpeg and gstreamer1.0-tools,
 gstreamer1.0-plugins-good, -ugly, gstreamer1.0-libav.

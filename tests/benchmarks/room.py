@@ -54,6 +54,7 @@ class Span:
     refused: int
     dropped: int
     lost: int
+    strained: float
     tick: float | None
     memory: float
     age: tuple[float, float]
@@ -127,7 +128,8 @@ def span(
         refused=grown("refused"),
         dropped=sum(grown("intake", name) for name in ("dropped", "late", "skipped", "errors", "undecodable")),
         lost=grown("network", "lost"),
-        tick=last.get("tick_p99"),
+        strained=sum(grown("degraded", name) for name in last.get("degraded", ())) / 1000 / passed,
+        tick=p99 / 1000 if (p99 := last.get("tick", {}).get("p99")) else None,
         memory=max(event["memory"] for event in alive) / 1e6,
         age=ages(job, first["elapsed"], last["elapsed"]),
     )
@@ -194,6 +196,7 @@ def judge(report: harness.Report, participants: int, spans: list[Span], floors: 
             ("pictures refused by the encoder", middle(spans, "refused")),
             ("frames dropped, late, skipped, broken", middle(spans, "dropped")),
             ("packets lost", middle(spans, "lost")),
+            ("of the time something was given up to keep up, %", 100 * middle(spans, "strained")),
             ("a tick, p99, ms", tick),
             ("memory of the worker, MB", middle(spans, "memory")),
             ("age of a part on disk, p50, s", statistics.median(span.age[0] for span in spans)),
