@@ -18,8 +18,7 @@ LIMIT = 2000
 """Marks one job keeps at a time; further ones are counted and left out: no crowd can grow a file without end."""
 
 SPEAKERS = 400
-"""Changes of the floor among them: a lively hour has about so many, and each is a line in every playlist that keeps all.
-"""
+"""Changes of the floor among them: a lively hour has about so many, and each is a line of every playlist."""
 
 _FORGOTTEN = "forgotten"
 
