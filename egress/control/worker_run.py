@@ -151,7 +151,8 @@ def _environment() -> dict[str, str]:
     """Ours without our settings: some are secrets, and the worker learns what it needs from its order.
 
     Each track is decoded on a thread of its own, and glibc gives every new thread an arena, up to eight a core: while
-    participants come and go, each keeps a few freed pictures, 200 MB together after a minute on two cores.
+    participants come and go, each keeps a few freed pictures, 200 MB together after a minute on two cores. Nor does
+    numpy's arithmetic of matrices take threads, which would wait for each other by spinning.
     """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_")}
-    return {"MALLOC_ARENA_MAX": "2", **ours}
+    return {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", **ours}

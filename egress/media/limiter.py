@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from egress.media.samples import Samples
+from egress.media.samples import Samples, product
 
 _STEP: Final = 48
 _AHEAD: Final = 5
@@ -146,7 +146,7 @@ def _true_peaks(joined: Samples, first: int, steps: int) -> Samples:
     across, along = joined.strides
     begin = (first - _BEFORE) * along
     windows = np.ndarray((channels, rows, _REACH), np.float32, joined, begin, (across, _ROW * along, along))
-    between = np.ascontiguousarray(windows).reshape(channels * rows, _REACH) @ _QUADRUPLE
+    between = product(np.ascontiguousarray(windows).reshape(channels * rows, _REACH), _QUADRUPLE)
     np.abs(between, out=between)
     peaks: Samples = between.reshape(channels, steps, -1).max(axis=2).max(axis=0)
     return peaks

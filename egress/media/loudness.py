@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
-from egress.media.samples import Samples
+from egress.media.samples import Samples, product
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class TruePeak:
             return
         across, along = joined.strides
         rows = np.ndarray((channels, steps, 3 * _REACH - 1), np.float32, joined, 0, (across, _REACH * along, along))
-        between = rows[loud[:, :-1] | loud[:, 1:]] @ _BETWEEN
+        between = product(rows[loud[:, :-1] | loud[:, 1:]], _BETWEEN)
         self.highest = max(self.highest, float(between.max(initial=0.0)), -float(between.min(initial=0.0)))
 
 
