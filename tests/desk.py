@@ -6,16 +6,19 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from egress.control.service import Service
 from egress.model.settings import Settings
 from egress.web.server import WebServer
 from egress.web.service import create_service_app
-from tests.browser import chromium
+from tests.browser import PATIENCE, chromium
 
-PHONE = {"width": 390, "height": 800}
+PHONE = ViewportSize(width=390, height=800)
+
+# No test is decided by speed.
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Below:
@@ -52,14 +55,14 @@ class Desk:
             "(beyond) => { const v = document.querySelector('.player video');"
             " return v && v.currentTime > beyond + 1 && v.videoWidth === 1280; }",
             arg=beyond,
-            timeout=45_000,
+            timeout=1000 * PATIENCE,
         )
 
     async def stop(self) -> None:
         """Stop the job on the page and wait for its end."""
         await self.page.get_by_role("button", name="Stop", exact=True).click()
         await self.page.get_by_role("button", name="Stop it now?").click()
-        await expect(self.page.locator(".heading .state")).to_have_text("finished", timeout=45_000)
+        await expect(self.page.locator(".heading .state")).to_have_text("finished")
 
     def _heard(self, said: ConsoleMessage) -> None:
         # Pictures that are not there yet, keys that are wrong and forms that are refused are asked for on purpose.

@@ -14,6 +14,7 @@ from egress.control import keys
 from egress.control.service import Service
 from egress.model.secrets import Secret
 from egress.model.settings import Settings
+from tests.browser import PATIENCE
 from tests.desk import Desk, serving
 
 pytestmark = [pytest.mark.beside, pytest.mark.asyncio(loop_scope="module")]
@@ -100,14 +101,14 @@ async def test_who_has_a_key_publishes_and_watches_with_tokens_of_their_own(guar
     camera = await opened.value
     assert re.fullmatch(rf"{guarded.url}/publish/studio#token=ey[\w.-]+", camera.url)
     await camera.get_by_role("button", name="Publish").click()
-    await expect(camera.get_by_role("status")).to_have_text("publishing", timeout=30_000)
+    await expect(camera.get_by_role("status")).to_have_text("publishing")
     await page.get_by_role("link", name="studio", exact=True).click()
     await desk.playing()
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Watch page").click()
     viewer = await opened.value
     assert re.match(rf"{guarded.url}/live/studio/~ey[\w.-]+/$", viewer.url)
-    await viewer.wait_for_function("() => document.querySelector('video')?.currentTime > 1", timeout=45_000)
+    await viewer.wait_for_function("() => document.querySelector('video')?.currentTime > 1", timeout=1000 * PATIENCE)
     await viewer.close()
     async with camera.expect_response(lambda response: response.request.method == "DELETE") as gone:
         await camera.get_by_role("button", name="Stop").click()

@@ -17,10 +17,25 @@ export function Graphs({ id, job }) {
   return html`<div class="graphs">
     <${Graph} label="Pictures" values=${list("fps")} text=${past.length ? `${mean("fps").toFixed(0)} fps` : "–"} most=${30} />
     <${Graph} label="Encoded" values=${list("bitrate")} text=${past.length ? rate(mean("bitrate")) : "–"} />
-    <${Graph} label="Lost pictures" values=${list("lost")} text=${figures.repeated ?? "–"} most=${1} />
+    <${Graph} label="Lost pictures" values=${list("lost")} text=${figures.repeated === undefined ? "–" : figures.repeated - (figures.halved || 0)} most=${1} />
     <${Graph} label="CPU" values=${list("cpu")} text=${past.length ? `${mean("cpu").toFixed(0)} %` : "–"} most=${100} />
   </div>
   <${Stages} spent=${exerted(past, figures)} />`;
+}
+
+/** What is given up for the machine to keep up, by its name there. */
+export const GIVEN_UP = {
+  loop_filter: "small tiles are decoded more coarsely", small_tiles: "small tiles move at half the rate",
+  preset: "the encoder searches less", frame_rate: "half of the pictures are left out",
+};
+const RUNGS = Object.keys(GIVEN_UP);
+
+/** Says that a job gives up quality, and which; nothing while it keeps up, or does not say. */
+export function Strain({ job }) {
+  const rung = (job.figures && job.figures.rung) || 0;
+  if (!rung) return null;
+  const lost = RUNGS.slice(0, rung).map((name) => GIVEN_UP[name]);
+  return html`<p class="banner warn" role="status">The machine is too slow for what it runs, so quality is given up: ${lost.join(", ")}.</p>`;
 }
 
 /** CPU milliseconds by stage over the last minute, as far as that is known; null where the job does not say. */

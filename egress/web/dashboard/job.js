@@ -3,7 +3,7 @@
 import { html, useState } from "../static/vendor/preact.min.js";
 import { address, get, post, put, remove } from "./api.js";
 import { bytes, many, rate, running, span, when } from "./format.js";
-import { Graphs } from "./graphs.js";
+import { Graphs, Strain } from "./graphs.js";
 import { Log } from "./log.js";
 import { Player } from "./player.js";
 import { era, one, remember } from "./store.js";
@@ -35,6 +35,7 @@ export function JobPage({ server, id }) {
       </div>`}
     </div>
     ${job.paused && live && html`<p class="banner warn" role="status">Paused: nothing is recorded, and who watches live sees a card.</p>`}
+    ${live && html`<${Strain} job=${job} />`}
     ${!live && job.reason && html`<p class=${job.state === "finished" ? "quiet" : "problem"}>${ended(job)}</p>`}
     <div class="columns">
       <section class="wide">

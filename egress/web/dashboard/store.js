@@ -48,14 +48,22 @@ export function remember(job) {
   changed();
 }
 
+function forget(id) {
+  jobs.delete(id);
+  history.delete(id);
+  changed();
+}
+
 function measure(id, before, now) {
   const seconds = before ? now.elapsed - before.elapsed : 0;
   // Another worker counts anew.
   if (seconds < 0.2 || now.ticks < before.ticks) return;
   const each = (name) => Math.max(0, ((now[name] || 0) - (before[name] || 0)) / seconds);
-  const lost = each("repeated");
+  // A picture that comes too late is made up for by a repeat; repeats that were meant are none that were lost.
+  const repeated = each("repeated");
+  const lost = Math.max(0, repeated - each("halved"));
   const past = history.get(id) || [];
-  past.push({ fps: Math.max(0, each("ticks") - lost), bitrate: each("bytes") * 8, cpu: each("cpu") * 100, lost, exertion: now.exertion });
+  past.push({ fps: Math.max(0, each("ticks") - repeated), bitrate: each("bytes") * 8, cpu: each("cpu") * 100, lost, exertion: now.exertion });
   history.set(id, past.slice(-KEPT));
 }
 
@@ -67,7 +75,7 @@ function take(kind, data) {
     measure(data.id, job.figures, data.figures);
     jobs.set(data.id, { ...job, figures: data.figures, destinations: data.destinations || job.destinations });
   } else if (kind === "event") {
-    if (data.type === "job.removed") jobs.delete(data.body.job);
+    if (data.type === "job.removed") forget(data.body.job);
     for (const told of witnesses.get(data.job) || []) told(data);
   } else if (kind === "missed") {
     load();
@@ -95,8 +103,12 @@ async function load() {
   const known = new Map(jobs);
   jobs.clear();
   for (const job of found) jobs.set(job.id, { ...known.get(job.id), ...job });
-  // One that was looked at by itself, and is over, stays as it was.
-  for (const [id, job] of known) if (!jobs.has(id) && !running(job)) jobs.set(id, job);
+  for (const [id, job] of known) {
+    if (jobs.has(id)) continue;
+    // It is over for long and was looked at by itself, or it ended, or was removed, meanwhile.
+    jobs.set(id, job);
+    if (running(job)) get(`jobs/${encodeURIComponent(id)}`).then(remember, (error) => error.status === 404 && forget(id));
+  }
   changed();
 }
 

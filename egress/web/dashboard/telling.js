@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../static/vendor/preact.min.js";
 import { get } from "./api.js";
 import { bytes, clock, span } from "./format.js";
+import { GIVEN_UP } from "./graphs.js";
 import { era, witness } from "./store.js";
 import { Problem } from "./widgets.js";
 
@@ -41,6 +42,9 @@ const WORDS = {
   "room.restored": () => ["Back in the room", "good"],
   "pause.began": () => ["Paused: what follows is not recorded", "warn"],
   "pause.ended": () => ["Resumed", "good"],
+  overload: (b) => (b.level > b.was
+    ? [`Too slow a machine; to keep up, ${GIVEN_UP[(b.degraded || []).at(-1)] || "quality is given up"}${because(b.why)}`, "warn"]
+    : [b.level ? "Some of the quality is back" : "All of the quality is back", "good"]),
   warning: (b) => [b.message, "warn"],
   control: (b) => (b.ok === false ? [`Refused: ${spoken(b.command)}${because(b.message)}`, "bad"] : [DONE[b.command] || `Told: ${spoken(b.command)}`]),
 };
