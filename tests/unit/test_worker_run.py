@@ -5,9 +5,7 @@ import pytest
 from egress.control import worker_run
 
 
-def test_a_worker_gets_none_of_our_settings_few_arenas_and_no_threads_for_arithmetic(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_worker_gets_none_of_our_settings_and_few_arenas_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EGRESS_JANUS_PIN", "4711")
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
