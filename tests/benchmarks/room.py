@@ -128,7 +128,7 @@ def span(
         refused=grown("refused"),
         dropped=sum(grown("intake", name) for name in ("dropped", "late", "skipped", "errors", "undecodable")),
         lost=grown("network", "lost"),
-        strained=sum(grown("degraded", name) for name in last.get("degraded", ())) / 1000 / passed,
+        strained=max((grown("degraded", name) for name in last.get("degraded", ())), default=0) / 1000 / passed,
         tick=p99 / 1000 if (p99 := last.get("tick", {}).get("p99")) else None,
         memory=max(event["memory"] for event in alive) / 1e6,
         age=ages(job, first["elapsed"], last["elapsed"]),
