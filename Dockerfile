@@ -4,10 +4,12 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY egress egress
 COPY pipelines pipelines
-RUN python -m venv /opt/egress && /opt/egress/bin/pip install --no-cache-dir '.[postgresql]'
+RUN python -m venv /opt/egress && /opt/egress/bin/pip install --no-cache-dir '.[azure,postgresql]'
 
 FROM python:3.12-slim-bookworm
-# ffmpeg sends SRT, and makes what needs another codec once a job has ended: WebM, MP3.
+# ffmpeg sends SRT, and makes what needs another codec once a job has ended: WebM, MP3. It comes as Debian has it on the
+# day of the build, with what was mended: versions that are named here would be gone from its mirrors with the next one.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/egress --create-home egress \
     && mkdir /media && chown egress /media
@@ -16,7 +18,7 @@ ENV PATH=/opt/egress/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     EGRESS_SPOOL=/var/lib/egress/spool \
     EGRESS_LISTEN=0.0.0.0:8080
-USER egress
+USER 10001
 WORKDIR /media
 VOLUME ["/var/lib/egress", "/media"]
 EXPOSE 8080

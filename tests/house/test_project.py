@@ -61,6 +61,8 @@ def test_the_image_is_small_unprivileged_and_watched() -> None:
     assert text.count("-slim") == 2
     assert re.search(r"^USER (?!root)", text, re.MULTILINE)
     assert "HEALTHCHECK" in text
+    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", text)
+    assert set(extras.split(",")) == set(PROJECT["project"]["optional-dependencies"]) - {"test"}
     assert (ROOT / ".dockerignore").read_text("utf-8").startswith("*\n"), "only what is named goes into the image"
 
 
