@@ -15,7 +15,16 @@ from egress.model.errors import RoomRefused
 from egress.model.job import JobState
 from egress.model.order import JobOrder
 from egress.model.pipeline import Pipeline
-from egress.model.room import ConnectionLost, ConnectionRestored, Peer, PeerJoined, PeerLeft, RoomClosed, RoomEvent
+from egress.model.room import (
+    ConnectionLost,
+    ConnectionRestored,
+    Peer,
+    PeerJoined,
+    PeerLeft,
+    PeerSpeaking,
+    RoomClosed,
+    RoomEvent,
+)
 from egress.rooms.base import RoomSession
 from egress.session import Outcome, Session
 from tests.manifests import checked
@@ -58,7 +67,7 @@ class Job:
                 "cards": order.pop("cards", {}),
                 "tiles": order.pop("tiles", {}),
                 "stop": stop,
-                "sinks": [{"kind": "mp4", "to": order.pop("to", str(tmp_path / "out" / "a.m4a"))}],
+                "sinks": [{"kind": order.pop("kind", "mp4"), "to": order.pop("to", str(tmp_path / "out" / "a.m4a"))}],
             }
         )
         self.order = JobOrder(
@@ -253,3 +262,13 @@ async def test_pictures_are_fetched_from_private_addresses_only_where_the_order_
     assert outcome.reason == "nobody ever published (told)"
     told = [event["message"] for event in job.told("warning") if "picture" in event["message"]]
     assert len(told) == 1 and why in told[0] and "canary" not in told[0]
+
+
+async def test_who_has_the_floor_is_told_to_those_who_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "live"
+    folder.mkdir()
+    visit = Visit(PeerJoined(ADA), PeerSpeaking("ada", True))
+    job = Job(tmp_path, monkeypatch, visit, kind="hls", to=str(folder))
+    await job.run(stop_after=1.5)
+    told = [line for line in (folder / "audio.m3u8").read_text().splitlines() if "egress.speaker" in line]
+    assert len(told) == 1 and 'X-TEXT="Ada"' in told[0] and "END-ON-NEXT=YES" in told[0]
