@@ -37,8 +37,11 @@ async def main(out: Path) -> None:
             page = await browser.new_page(viewport={"width": 1280, "height": 800})
             await page.goto(f"{web.url}/#/jobs")
             await page.get_by_role("link", name="studio", exact=True).click()
-            playing = "() => document.querySelector('.player video')?.currentTime > 8"
-            await page.wait_for_function(playing, timeout=60_000)
+            # Not while the machine is too slow, which the page would say.
+            playing = (
+                "() => document.querySelector('.player video')?.currentTime > 8 && !document.querySelector('.banner')"
+            )
+            await page.wait_for_function(playing, timeout=180_000)
             await page.screenshot(path=out)
             await service.stop_all("the picture is taken")
 

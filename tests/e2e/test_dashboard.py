@@ -87,7 +87,7 @@ async def test_more_of_what_happened_is_shown_when_asked_and_what_is_given_up_is
     slow = {"level": 2, "was": 1, "degraded": ["loop_filter", "small_tiles"], "why": "ticks are late"}
     events.append(events[0] | {"seq": 60, "type": "overload", "body": slow})
     job = {"id": "one", "room": "local:one", "state": "running", "pipeline": "live-hls", "links": {}}
-    job |= {"figures": {"rung": 2}}
+    job |= {"figures": {"rung": 2, "repeated": 9, "halved": 2, "late": 4}}
 
     async def answer(route: Route) -> None:
         path, _, query = route.request.url.partition("?")
@@ -101,6 +101,7 @@ async def test_more_of_what_happened_is_shown_when_asked_and_what_is_given_up_is
     await page.route("**/api/v1/jobs/one**", answer)
     await desk.open("jobs/one")
     await expect(page.locator(".banner.warn")).to_contain_text("small tiles move at half the rate")
+    await expect(page.get_by_role("figure").filter(has_text="Lost pictures")).to_contain_text("7")
     listed = page.get_by_role("log").get_by_role("listitem")
     await expect(listed).to_have_count(50)
     await expect(listed.first).to_contain_text("Too slow a machine")
@@ -225,6 +226,28 @@ async def test_a_webhook_is_changed_and_keeps_what_is_not_shown_of_its_address(d
     await dialog.get_by_role("button", name="Save").click()
     await expect(row).to_contain_text("off")
     await expect(row).to_contain_text("job.*")
+
+
+async def test_who_makes_the_first_key_goes_on_with_it(desk: Desk) -> None:
+    page = desk.page
+    await desk.open("keys")
+    await page.get_by_role("button", name="New key").click()
+    await page.get_by_label("Name").fill("somebody")
+    await page.get_by_role("button", name="Make it").click()
+    await expect(page.locator(".banner")).to_contain_text("egress_")
+    row = page.get_by_role("row", name=re.compile("somebody"))
+    await expect(row).to_contain_text("admin")
+    await desk.open("jobs")
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("button", name="Publish your camera").click()
+    # Nothing signs tokens here.
+    await expect((await opened.value).get_by_label("Token")).to_have_value(re.compile("^egress_"))
+    await desk.open("keys")
+    await row.get_by_role("button", name="Revoke").click()
+    await row.get_by_role("button", name="Revoke it?").click()
+    await expect(page.get_by_label("API key")).to_be_visible()
+    await page.reload()
+    await expect(row).to_contain_text("revoked")
 
 
 async def test_what_is_wrong_with_a_document_is_shown_at_its_line(desk: Desk) -> None:
