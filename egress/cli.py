@@ -228,7 +228,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from egress.commands.common import settings_of
 
     settings = settings_of(arguments)
-    findings = doctor.examine(Path(settings.spool), settings.ffmpeg)
+    database = settings.database.reveal() if settings.database else None
+    findings = doctor.examine(Path(settings.spool), settings.ffmpeg, database)
     print(doctor.as_json(findings) if arguments.json else doctor.as_text(findings))
     return DONE if all(finding.ok for finding in findings) else FAILED
 

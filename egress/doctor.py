@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
+import sqlite3
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ UDP_BUFFER = 4 << 20
 GIB = 1 << 30
 DISK_NEEDED, DISK_WANTED = 1 * GIB, 10 * GIB
 CORES_WANTED = 2
+SQLITE = (3, 35)
+"""The first that says what a change of rows has changed (RETURNING)."""
 
 
 class State(StrEnum):
@@ -54,16 +58,20 @@ class Finding:
         return self.state is not State.MISSING
 
 
-def examine(spool: Path, ffmpeg: str = programs.FFMPEG) -> tuple[Finding, ...]:
-    """Look at everything: `spool` is the folder unfinished jobs will live in, `ffmpeg` a name or path of the program.
+def examine(spool: Path, ffmpeg: str = programs.FFMPEG, database: str | None = None) -> tuple[Finding, ...]:
+    """Look at everything: `spool` is the folder unfinished jobs will live in, `ffmpeg` a name or path of the program,
+    `database` the address of the service's, None a file in the spool.
 
-    Changes nothing, raises nothing.
+    Changes nothing, asks no server, raises nothing.
     """
     found: list[Finding] = []
     for look in (
         _python,
         _libav,
         _packages,
+        _required,
+        lambda: _database(database),
+        _stores,
         lambda: _disk(spool),
         _network,
         _tls,
@@ -186,6 +194,43 @@ def _packages() -> Iterator[Finding]:
         yield Finding("uvloop", State.OK, metadata.version("uvloop"), "less CPU per packet")
     except metadata.PackageNotFoundError:
         yield Finding("uvloop", State.LESS, "not installed", "less CPU per packet", "pip install uvloop")
+
+
+def _required() -> Iterator[Finding]:
+    """Every package Egress names as its own need, the service's among them, without those of its extras."""
+    named = [text for text in metadata.requires("egress") or () if "extra ==" not in text]
+    lacking = []
+    for text in named:
+        name = re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]
+        try:
+            metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            lacking.append(name)
+    found = f"without {', '.join(lacking)}" if lacking else f"all {len(named)} are installed"
+    yield _judge("packages", not lacking, found, "jobs and the service", f"pip install {' '.join(lacking)}")
+
+
+def _database(address: str | None) -> Iterator[Finding]:
+    """What speaks to the service's database; whether a server answers, `egress serve` says."""
+    if (address or "").startswith("postgres"):
+        try:
+            found, good = f"PostgreSQL, by psycopg {metadata.version('psycopg')}", True
+        except metadata.PackageNotFoundError:
+            found, good = "PostgreSQL, but psycopg is not installed", False
+        fix = "pip install 'egress[postgresql]', or unset EGRESS_DATABASE"
+    else:
+        good, found = sqlite3.sqlite_version_info >= SQLITE, f"SQLite {sqlite3.sqlite_version}"
+        fix = f"use a Python built with SQLite {'.'.join(map(str, SQLITE))} or later"
+    yield _judge("database", good, found, "egress serve", fix)
+
+
+def _stores() -> Iterator[Finding]:
+    """What storages need beside the packages of all."""
+    try:
+        found, good = f"azure-storage-blob {metadata.version('azure-storage-blob')}", True
+    except metadata.PackageNotFoundError:
+        found, good = "not installed", False
+    yield _judge("azure", good, found, "azure:// stores", "pip install 'egress[azure]'", State.ABSENT)
 
 
 def _disk(spool: Path) -> Iterator[Finding]:

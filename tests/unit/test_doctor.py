@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,29 @@ def test_the_two_forms_say_the_same() -> None:
     text = doctor.as_text(findings)
     assert "fix: get b" in text
     assert "1 needed here and missing" in text
+
+
+def test_what_the_service_needs_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = doctor.examine(tmp_path)
+    assert {named(findings, name).state for name in ("packages", "database", "azure")} == {State.OK}
+    assert "SQLite 3." in named(findings, "database").found
+    shared = "postgresql://me:the-password@host/name"
+    assert "psycopg 3." in named(doctor.examine(tmp_path, database=shared), "database").found
+    there = metadata.distribution
+
+    def without(name: str) -> metadata.Distribution:
+        if name in ("fastapi", "psycopg", "azure-storage-blob"):
+            raise metadata.PackageNotFoundError(name)
+        return there(name)
+
+    monkeypatch.setattr(metadata, "distribution", without)
+    findings = doctor.examine(tmp_path, database=shared)
+    assert (named(findings, "packages").state, named(findings, "packages").fix) == (
+        State.MISSING,
+        "pip install fastapi",
+    )
+    assert (
+        named(findings, "database").state is State.MISSING and "egress[postgresql]" in named(findings, "database").fix
+    )
+    assert named(findings, "azure").state is State.ABSENT
+    assert "the-password" not in doctor.as_text(findings)
