@@ -103,7 +103,7 @@ def _watch(client: Client, arguments: argparse.Namespace) -> int:
 
 def _logs(client: Client, arguments: argparse.Namespace) -> int:
     out = Output(sys.stdout)
-    out.write(client.call("GET", f"jobs/{part(arguments.id)}/log", raw=True))
+    out.write(client.call("GET", f"jobs/{part(arguments.id)}/log", raw=True, tail=arguments.tail))
     out.flush()
     return DONE
 

@@ -72,6 +72,7 @@ def _jobs(commands: Any) -> None:
     watch = actions.add_parser("watch", help="follow a job to its end, which is the exit status")
     say = actions.add_parser("say", help="a command to a running job")
     logs = actions.add_parser("logs", help="what its worker logged")
+    logs.add_argument("--tail", type=int, default=1000, metavar="N", help="the last lines, default: %(default)s")
     stop = actions.add_parser("stop", help="end a job")
     delete = actions.add_parser("delete", help="forget a job that is over")
     delete.add_argument("--artifacts", action="store_true", help="take away what it made, too")

@@ -154,6 +154,8 @@ async def test_picture_and_log_are_there_once_there_are_any(stand: Stand) -> Non
         stand.picture.write_bytes(b"\xff\xd8\xff")
         picture = await web.get(f"/api/v1/jobs/{job.id}/thumbnail")
         assert (picture.content, picture.headers["content-type"]) == (b"\xff\xd8\xff", "image/jpeg")
+        there = await stand.store.write(job_moves.take_over, job.id, "srv_other", job.server)
+        assert there and "srv_other" in (await web.get(f"/api/v1/jobs/{job.id}/log")).json()["message"]
         stand.logged = stand.root / "a.log"
         stand.logged.write_text("".join(f"line {number}\n" for number in range(100_000)))
         assert (await web.get(f"/api/v1/jobs/{job.id}/log?tail=2")).text == "line 99998\nline 99999\n"

@@ -318,3 +318,16 @@ def test_the_state_of_a_watched_job_is_said_as_it_changes(
     monkeypatch.setattr(Client, "_told", moving)
     assert main(["jobs", "watch", job]) == 0
     assert capsys.readouterr().err.split()[0] == "running"
+
+
+def test_the_last_lines_of_a_log_are_shown(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGRESS_SERVER", served.url)
+    job = served.do(served.stand.job()).id
+    assert main(["jobs", "logs", job]) == 2
+    assert "the log of this job is not there" in capsys.readouterr().err
+    served.stand.logged = tmp_path / "job.log"
+    served.stand.logged.write_text("one\ntwo\nthree\n")
+    assert main(["jobs", "logs", job, "--tail", "2"]) == 0
+    assert capsys.readouterr().out == "two\nthree\n"

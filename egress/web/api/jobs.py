@@ -161,11 +161,13 @@ async def get_log(
 ) -> Response:
     """What the worker of a job logged."""
     asked = call(request)
-    await asked.job(id)
+    job = await asked.job(id)
     path = asked.service.log(id)
     text = await asked.service.store.run(lambda: _last_lines(path, tail)) if path is not None else None
     if text is None:
-        raise NotFound("there is no log of this job", (("id", "has no log"),))
+        elsewhere = job.server not in (None, asked.service.server.id)
+        where = f"is on the server that ran it, {job.server}" if elsewhere else "is not there, or not any more"
+        raise NotFound(f"the log of this job {where}", (("id", f"its log {where}"),))
     return PlainTextResponse(text, headers={"Cache-Control": "no-store"})
 
 
