@@ -78,7 +78,7 @@ def section(document: Mapping[str, Any]) -> str:
             for bar in document["bars"]
         ]
         parts.append(harness.markdown(("bar", "measured", "at most", ""), rows))
-    return "\n\n".join(["", *parts, ""])
+    return "\n" + "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
