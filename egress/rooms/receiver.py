@@ -237,8 +237,9 @@ class ReceivedTrack:
                 self._ask_key(now, _PLI_APART)
         self._stream_id = frame.stream
         self._frames += 1
-        take = self._take
-        if take is None:
+        take, waiter = self._take, self._waiter
+        if take is None or waiter is None or waiter.done():
+            # Nobody there; also from the moment on that somebody is told to leave, lest another miss a frame.
             if not self._queue.put(frame):
                 self._key_wanted = True
             self._wake()
