@@ -19,7 +19,7 @@ from egress.model.media import SECOND, Nanos, Size
 
 log = logging.getLogger(__name__)
 
-MOST, LEAST = 6, 3
+MOST, LEAST = 5, 3
 """Pictures decoded ahead of the tick: as many as fit..."""
 ROOM = 6_000_000
 """...into so many bytes, before and after scaling, but never fewer than the least."""
