@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from egress.media.strain import Step
 from egress.model.clock import SessionClock
 from egress.model.control import Caption, MarkNow, TimedMetadata
 from egress.model.media import Nanos
@@ -119,6 +120,19 @@ class Chronicle:
         else:
             self._attendance.end("pause", self._since + at)
         self._announce({"type": "pause", "paused": paused, "at": at / 1e9})
+
+    def strained(self, step: Step) -> None:
+        """The programme gives up some of its quality for the machine to keep up, or takes it back."""
+        self._announce(
+            {
+                "type": "overload",
+                "level": int(step.rung),
+                "was": int(step.before),
+                "degraded": [rung.label for rung in step.rung.upto],
+                "why": step.why,
+                "at": step.at / 1e9,
+            }
+        )
 
     def _attend(self, peer_id: str, before: Room, now: Nanos) -> None:
         """Note whether the pipeline takes part of a peer from now on, or no longer: it came, it went, or its role

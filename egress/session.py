@@ -16,6 +16,7 @@ from egress.desk import Desk, placeholders
 from egress.exertion import Exertion
 from egress.media.floor import Floor
 from egress.media.programme import Programme
+from egress.media.strain import Step
 from egress.media.unmade import Unmade
 from egress.model import control, registry
 from egress.model.clock import SessionClock
@@ -152,10 +153,13 @@ class Session:
             if passage is not None and not paused:
                 loop.call_soon_threadsafe(passage.refresh)
 
+        def on_strain(step: Step) -> None:
+            loop.call_soon_threadsafe(chronicle.strained, step)
+
         pipeline = self._order.pipeline
         programme: Programme | Unmade
         if pipeline.composed:
-            programme = Programme(pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause)
+            programme = Programme(pipeline, clock, on_packet, on_error, on_warning, on_floor, on_pause, on_strain)
         else:
             programme = Unmade(clock, pipeline.delay, on_pause)
         passage = Passage(clock, on_passed, hold=pipeline.delay) if pipeline.passed else None

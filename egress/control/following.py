@@ -57,7 +57,7 @@ _AGAIN = 1.0
 
 _KEPT = {"room": "event", "destination": "state", "sink": "state"}
 """Events whose type gets what happened added: room.joined, destination.live, sink.failed."""
-_PLAIN = ("control", "warning", "thumbnail", "pause")
+_PLAIN = ("control", "warning", "thumbnail", "pause", "overload")
 
 _log = logging.getLogger(__name__)
 

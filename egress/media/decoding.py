@@ -11,6 +11,7 @@ from av.video.codeccontext import VideoCodecContext
 from egress.model.media import SECOND, Codec, EncodedFrame, Nanos
 
 CLOCK_RATE = 90_000
+_TIME_BASE = Fraction(1, CLOCK_RATE)
 PATIENCE: Nanos = 3 * SECOND // 2
 """A frozen picture looks better than a smeared one, for so long; some senders give no keyframe when asked."""
 
@@ -37,6 +38,11 @@ class VideoDecoder:
         """Frames refused because their pictures have more than MOST_PIXELS; counted among `errors` as well."""
         self.lost_keys = 0
         """Keyframes that could not be decoded: those that healed nothing."""
+        self.unfiltered = False
+        """Whether to leave out the loop filter, from the next keyframe on: pictures without it drift from what was
+        sent until the keyframe after the last of them."""
+        self._filters = True
+        self._discards = False
         self._context: VideoCodecContext | None = None
         self._stream: tuple[int, Codec] | None = None
         self._keyed = False
@@ -45,6 +51,18 @@ class VideoDecoder:
     def wants_keyframe(self) -> bool:
         """Whether only a keyframe makes things well."""
         return self.broken_since is not None
+
+    @property
+    def renewing(self) -> bool:
+        """Whether something waits for the next keyframe to take effect."""
+        return self._context is not None and self._filters is self.unfiltered
+
+    def discard(self, unneeded: bool) -> None:
+        """Whether to leave out pictures that no other refers to, where the stream has any (upper temporal layers)."""
+        if unneeded is not self._discards:
+            self._discards = unneeded
+            if self._context is not None:
+                self._context.skip_frame = "NONREF" if unneeded else "DEFAULT"
 
     def lose(self, now: Nanos) -> None:
         """Frames were left out on purpose: what follows refers to pictures never decoded."""
@@ -66,6 +84,9 @@ class VideoDecoder:
         if self._stream != (frame.stream, frame.codec):
             self._renew(frame)
             self._doubt(now)
+        elif frame.key and self._filters is self.unfiltered:
+            # libavcodec's option is read when a decoder is opened.
+            self._renew(frame)
         if self._context is None or not (frame.key or self._keyed):
             self.undecodable += 1
             self._doubt(now)
@@ -93,7 +114,7 @@ class VideoDecoder:
             return None  # libavcodec takes an empty packet for the end of the stream, and decodes nothing after it
         packet = av.Packet(frame.data)
         packet.pts = frame.rtp
-        packet.time_base = Fraction(1, CLOCK_RATE)
+        packet.time_base = _TIME_BASE
         try:
             return context.decode(packet)
         except av.FFmpegError as error:
@@ -116,6 +137,11 @@ class VideoDecoder:
             context = av.CodecContext.create(_DECODERS[frame.codec], "r")
             assert isinstance(context, VideoCodecContext)
             context.thread_count = 1
-            context.options = {"max_pixels": str(MOST_PIXELS)}
+            self._filters = not self.unfiltered
+            context.options = {
+                "max_pixels": str(MOST_PIXELS),
+                **({"skip_loop_filter": "all"} if self.unfiltered else {}),
+            }
+            context.skip_frame = "NONREF" if self._discards else "DEFAULT"
             context.flags |= Flags.low_delay
             self._context = context

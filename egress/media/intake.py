@@ -13,8 +13,10 @@ import av
 
 from egress.media.decoding import CLOCK_RATE, MOST_PIXELS, VideoDecoder
 from egress.media.reading import CLOSE_WITHIN, Reader
+from egress.media.relief import Relief
 from egress.media.scaling import Matrix, Scaler
 from egress.media.shelf import Picture, Shelf
+from egress.media.strain import Rung
 from egress.media.timeline import TrackTimeline
 from egress.model.clock import SessionClock
 from egress.model.look import Fit
@@ -43,11 +45,12 @@ STUBBORN = 3
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A frame and its session time, once that no longer follows the timeline; `shown`: may become a picture."""
+    """A frame, `taken` when; its session time, once that follows no timeline; `shown`: may become a picture."""
 
     frame: EncodedFrame
     at: Nanos | None
     shown: bool
+    taken: Nanos
 
 
 class VideoIntake:
@@ -99,6 +102,7 @@ class VideoIntake:
         self._dropped = 0
         self._late = 0
         self._skips = 0
+        self._relief = Relief()
         self._reader = Reader(source, self._take, self._give_up)
         self._thread = threading.Thread(target=self._work, name=f"intake-{timeline.kind}", daemon=True)
 
@@ -106,6 +110,11 @@ class VideoIntake:
     def ended(self) -> bool:
         """Whether the source has ended."""
         return self._reader.ended
+
+    @property
+    def overdue(self) -> int:
+        """Pictures that had come in time and were decoded too late; read from any thread."""
+        return self._relief.overdue
 
     def start(self) -> None:
         """Begin to read and decode; called once, on the loop's thread."""
@@ -125,6 +134,10 @@ class VideoIntake:
                 self._hidden = False
                 self._tile, self._fit = size, fit
             self._change.notify()
+
+    def relieve(self, rung: Rung, after: Nanos) -> None:
+        """Make pictures for less, as this rung says; a keyframe that takes is asked for `after` so long."""
+        self._relief.give(rung, self._clock.now() + after)
 
     def picture_at(self, at: Nanos, tolerance: Nanos) -> Picture | None:
         """The picture of the tick at session time `at`; `tolerance` is half a tick. None: nothing fit to be seen."""
@@ -154,7 +167,7 @@ class VideoIntake:
             self._newest = None
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (frames, errors, dropped by overload or while hidden, late, skipped, ...), queue, timeline_*."""
+        """Counters (frames, errors, dropped by overload or while hidden, late, thinned, ...), queue, timeline_*."""
         numbers = {
             "frames": self._frames,
             "decoded": self._decoder.decoded,
@@ -164,6 +177,8 @@ class VideoIntake:
             "dropped": self._dropped,
             "keyframe_skips": self._skips,
             "late": self._late,
+            "overdue": self._relief.overdue,
+            "thinned": self._relief.thinned,
             "skipped": self._shelf.skipped,
             "waiting": len(self._queue),
             "waiting_bytes": self._bytes,
@@ -182,7 +197,8 @@ class VideoIntake:
                 )
             self._frames += 1
             was_empty = not self._queue
-            self._queue.append(_Waiting(frame, None if plausible else self._session(frame.arrived), plausible))
+            at, now = None if plausible else self._session(frame.arrived), self._clock.now()
+            self._queue.append(_Waiting(frame, at, plausible, now))
             self._bytes += len(frame.data)
             if self._overfull():
                 self._drop(self._newest_key(len(self._queue)) or len(self._queue))
@@ -297,6 +313,8 @@ class VideoIntake:
         if self._lost_frames:
             self._lost_frames = False
             self._decoder.lose(now)
+        if self._relief.apply(self._decoder, now):
+            self._ask_for_keyframe(now)
         oversized, lost_keys = self._decoder.oversized, self._decoder.lost_keys
         pictures = self._decoder.decode(frame, now)
         if self._decoder.oversized > oversized:
@@ -313,12 +331,14 @@ class VideoIntake:
             at += (picture.pts - frame.rtp) * SECOND // CLOCK_RATE
         if at + self._delay < now:
             self._late += 1
+            self._relief.late(at + self._delay - waiting.taken)
             with self._change:
                 superseded = self._due() > 0
             if superseded and now - self._filled < STARVED:
                 return
         self._filled = now
-        self._render(picture, at, frame.rotation, resized=False)
+        if not self._relief.thins(at):
+            self._render(picture, at, frame.rotation, resized=False)
 
     def _render(self, picture: av.VideoFrame, at: Nanos, rotation: int, *, resized: bool) -> None:
         with self._change:

@@ -16,6 +16,7 @@ from egress.media.mixer import Mixer
 from egress.media.samples import Samples
 from egress.media.scene import Cast, Scene
 from egress.media.speech import Speech
+from egress.media.strain import SMALL, STAGGER, Relievable, Rung
 from egress.model.errors import EgressError
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.pipeline import Pipeline
@@ -58,6 +59,12 @@ class Production:
             self.video = Ladder(pipeline.video, on_packet, on_error=on_error)
         self._audio = AudioEncoder(pipeline.audio, on_packet, on_error=on_error)
         self._meter = LoudnessMeter(pipeline.audio.rate, pipeline.audio.channels)
+        self.rung = Rung.NONE
+        """What is given up for the machine to keep up."""
+        self.halved = 0
+        """Ticks whose picture was a repeat because `rung` says so."""
+        self._relieved: set[str] = set()
+        self._area = pipeline.video.size.width * pipeline.video.size.height if pipeline.video else 0
         self._lead = self.mixer.latency
         self._speech = Speech()
         self._on_floor = on_floor
@@ -89,6 +96,26 @@ class Production:
         self.cast.change(scene)
         if self.compositor is not None and (scene.tiles != before.tiles or scene.style is not before.style):
             self.compositor.arrange(scene.tiles, scene.style)
+        if self.rung or self._relieved:
+            self._relieve_tiles()
+
+    def relieve(self, rung: Rung) -> None:
+        """Give up what this rung says from the next tick on; what takes a keyframe, from the next one."""
+        self.rung = rung
+        if self.video is not None:
+            self.video.hasten(rung >= Rung.PRESET)
+        self._relieve_tiles()
+
+    def small(self) -> frozenset[str]:
+        """The tracks shown in small tiles, which can be made for less."""
+        scene = self.cast.scene
+        return frozenset(
+            tile.track
+            for tile in scene.tiles
+            if tile.track is not None
+            and SMALL * tile.box.size.width * tile.box.size.height <= self._area
+            and isinstance(scene.pictures.get(tile.track), Relievable)
+        )
 
     def make(self, *, drawn: bool = True, patience: Nanos = 0) -> None:
         """Make the next tick. Its sound is always made; a picture not drawn is a repeat of the one before it.
@@ -97,6 +124,9 @@ class Production:
         """
         at = self.time(self.ticks)
         speakers = self._speakers(at)
+        if drawn and self.rung >= Rung.FRAME_RATE and self.ticks % 2:
+            drawn = False
+            self.halved += 1
         if self.compositor is not None and self.video is not None and drawn:
             tolerance = (self.time(self.ticks + 1) - at) // 2
             if self.cast.scene.style.card is not None:
@@ -116,6 +146,15 @@ class Production:
         self._sounds(self.mixer.flush())
         self._audio.close()
         self._meter.close()
+
+    def _relieve_tiles(self) -> None:
+        small = self.small()
+        wanted = small if self.rung else frozenset[str]()
+        for number, track in enumerate(sorted(wanted | self._relieved)):
+            source = self.cast.scene.pictures.get(track)
+            if isinstance(source, Relievable):
+                source.relieve(self.rung if track in wanted else Rung.NONE, number * STAGGER)
+        self._relieved = set(wanted)
 
     def _sample(self, tick: int) -> int:
         if self._fps is None:

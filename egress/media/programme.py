@@ -6,12 +6,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from egress.media.floor import Floor
 from egress.media.loudness import Loudness
 from egress.media.production import Production
 from egress.media.scene import Scene
+from egress.media.strain import Rung, Step
+from egress.media.watch import Watch
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError, Fault
 from egress.model.media import SECOND, Nanos, Packet, StreamInfo
@@ -42,6 +44,14 @@ class ProgrammeStats:
     left_out: int
     """Tracks left out because asking for their media failed."""
     error: str | None
+    halved: int = 0
+    """Ticks not drawn on purpose, so that every second picture is a repeat."""
+    rung: int = 0
+    """What is given up at the moment for the machine to keep up, and all before it (egress.media.strain.Rung)."""
+    degraded: Mapping[str, int] = field(default_factory=dict)
+    """Milliseconds for which each rung was in force."""
+    tick: Mapping[str, int] = field(default_factory=dict)
+    """Wall time of making a tick in microseconds: p50, p99 and max."""
 
 
 class Programme:
@@ -61,17 +71,21 @@ class Programme:
         on_warning: Callable[[str], None] = log.warning,
         on_floor: Callable[[Floor], None] | None = None,
         on_pause: Callable[[bool, Nanos], None] | None = None,
+        on_strain: Callable[[Step], None] | None = None,
     ) -> None:
         """`on_error` is told, on any thread, what ends the programme; the others are called on the tick's thread.
 
         `on_warning` is told what it survives, `on_floor` who has the floor and who spoke before, when that changes;
-        `on_pause` when a pause begins or ends, the session time of the first tick in or after it, before its picture.
+        `on_pause` when a pause begins or ends, the session time of the first tick in or after it, before its picture;
+        `on_strain` when something is given up for the machine to keep up, or taken back.
         """
         self._clock = clock
         self._delay = pipeline.delay
         self._on_error = on_error
         self._made = Production(pipeline, clock.wall, on_packet, on_error, on_warning, on_floor)
         self._on_pause = on_pause
+        self._on_strain = on_strain
+        self._watch = Watch(self._made, pipeline, clock)
         self._fading = False
         self._unmute: int | None = None
         self._scenes: deque[tuple[Nanos, Scene]] = deque()
@@ -100,6 +114,10 @@ class Programme:
             broken=made.mixer.broken,
             left_out=made.cast.left_out,
             error=self._error,
+            halved=made.halved,
+            rung=int(made.rung),
+            degraded=self._watch.degraded(),
+            tick=self._watch.tempo.read(),
         )
 
     @property
@@ -174,8 +192,22 @@ class Programme:
         late = -wait > PATIENCE
         self._late += late
         # Behind the clock, the encoder sets the pace; on time, it never has to be waited for.
+        begun = self._clock.now()
         self._made.make(drawn=not late, patience=max(0, -wait))
+        if (step := self._watch.ticked(-wait, begun)) is not None:
+            self._told(step)
         return True
+
+    def _told(self, step: Step) -> None:
+        log.log(
+            logging.WARNING if step.rung > step.before else logging.INFO,
+            "the machine %s: %s (%s)",
+            "does not keep up" if step.rung > step.before else "keeps up again",
+            step.rung.label if step.rung is not Rung.NONE else "nothing is given up",
+            step.why,
+        )
+        if self._on_strain is not None:
+            self._on_strain(step)
 
     def _apply(self, at: Nanos) -> None:
         cast = self._made.cast

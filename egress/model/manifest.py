@@ -142,6 +142,9 @@ class Manifest(_Part):
     loudness: LoudnessRow | None = Field(description="Of the mix before it is encoded; null: nobody knows.")
     artifacts: tuple[ArtifactRow, ...]
     drops: Drops
+    degraded: dict[str, float] = Field(
+        {}, description="Seconds for which each step of degradation under overload was in force, in the last attempt."
+    )
     figures: dict[str, Any] = Field(description="The last alive event's figures; they vary with what the job did.")
 
 

@@ -91,6 +91,11 @@ class Pipeline(Document):
         400_000_000, description="How long the picture waits for late packets; more survives worse networks."
     )
 
+    overload: Literal["degrade", "off"] = Field(
+        "degrade",
+        description="Under overload, degrade gives up quality step by step; off repeats pictures at full quality.",
+    )
+
     @property
     def composed(self) -> bool:
         """Whether anything is made of the room: a picture and a sound for at least one output."""

@@ -86,6 +86,7 @@ def write_manifest(
         "loudness": loudness,
         "artifacts": [_heard(artifact_row(artifact), loudness) for artifact in artifacts],
         "drops": _drops(figures),
+        "degraded": {rung: spent / 1000 for rung, spent in figures.get("degraded", {}).items()},
         "figures": dict(figures),
     }
     if Path(order.folder).is_dir():

@@ -23,6 +23,8 @@ from egress.control.values import micros
 
 Admit = Callable[[Request], Awaitable[object]]
 
+_LEVELS = 5
+"""Of degradation: none, and the rungs of egress.media.strain."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -152,6 +154,12 @@ def _of_server(service: Service) -> Iterable[Metric]:
         ("memory", "Bytes of memory of running jobs"),
     ):
         yield _gauge(f"egress_{name}", about, sum(float(figures.get(name) or 0) for figures in shown))
+    family = GaugeMetricFamily(
+        "egress_degraded_jobs", "Running jobs by how much quality they give up to keep up, 0 none", labels=("level",)
+    )
+    for level in range(_LEVELS):
+        family.add_metric((str(level),), sum(int(figures.get("rung") or 0) == level for figures in shown))
+    yield family
     yield from _of_sinks([sink for figures in shown for sink in figures.get("sinks", ())])
     sent = CounterMetricFamily("egress_webhooks_tried", "Tries of this server", labels=("result",))
     sent.add_metric(("delivered",), service.outbox.sent)

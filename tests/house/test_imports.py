@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "stage": {"model", "rooms", "layouts", "media", "intakes", "passage", "portrayal"},
     "desk": {"model", "stage"},
     "exertion": {"model"},
-    "chronicle": {"model", "sinks", "storage", "stage", "outlets"},
+    "chronicle": {"model", "media", "sinks", "storage", "stage", "outlets"},
     "session": {
         "model",
         "rooms",

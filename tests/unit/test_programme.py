@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -19,6 +20,7 @@ from egress.media.samples import Samples
 from egress.media.scene import Scene
 from egress.media.shelf import Picture
 from egress.media.speech import SPEAKING_HOLD
+from egress.media.strain import Rung, Step
 from egress.model.clock import SessionClock
 from egress.model.errors import EgressError
 from egress.model.look import Fit
@@ -121,16 +123,18 @@ def heard(*peers: str) -> dict[str, Any]:
 class Show:
     """A programme whose ticks are made by hand."""
 
-    def __init__(self, fps: str | None = "30") -> None:
+    def __init__(self, fps: str | None = "30", overload: str = "degrade") -> None:
         self.packets: list[Packet] = []
         self.errors: list[EgressError] = []
         self.warnings: list[str] = []
         self.floors: list[Floor] = []
         self.pauses: list[tuple[bool, Nanos]] = []
+        self.steps: list[Step] = []
         self.clock = Clock()
         self.pipeline = Pipeline.model_validate(
             {
                 "name": "test",
+                "overload": overload,
                 "video": None if fps is None else {"size": str(SIZE), "fps": fps, "bitrate": 100_000},
                 "tiles": {"labels": False, "radius": 0, "transition": "0s"},
                 "sinks": [{"kind": "mp4", "to": "a.mp4"}],
@@ -144,6 +148,7 @@ class Show:
             self.warnings.append,
             self.floors.append,
             lambda paused, at: self.pauses.append((paused, at)),
+            self.steps.append,
         )
         self.closed = False
 
@@ -157,6 +162,16 @@ class Show:
         self.clock.set(at + self.pipeline.delay + late)
         assert self.programme._tick()
         return at
+
+    def rest(self) -> None:
+        """Wait until nothing waits for the encoders: what they cannot keep up with is not the programme's matter."""
+        end = time.monotonic() + 20
+        while any(told["waiting"] > 1600 or (n == "video" and told["waiting"]) for n, told in self._encoders()):
+            assert time.monotonic() < end and not self.errors
+            time.sleep(0.0005)
+
+    def _encoders(self) -> list[tuple[str, Mapping[str, int]]]:
+        return list(self.programme.encoders().items())
 
     def finish(self, at: Nanos = 0) -> Nanos:
         self.closed = True
@@ -173,8 +188,8 @@ class Show:
 def make() -> Iterator[Callable[..., Show]]:
     shows: list[Show] = []
 
-    def _make(fps: str | None = "30") -> Show:
-        shows.append(Show(fps))
+    def _make(fps: str | None = "30", overload: str = "degrade") -> Show:
+        shows.append(Show(fps, overload))
         return shows[-1]
 
     yield _make
@@ -411,3 +426,83 @@ def test_sound_on_one_side_is_mono_there_and_others_are_untouched(make: Callable
     assert np.allclose(panned[0], 0.2) and not panned[1].any() and (plain == np.float32(0.1)).all()
     fading = mixed[1][1]
     assert fading[0].any() and not fading[1].any()
+
+
+class Easy(Pictures):
+    """A picture that can be made for less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rungs: list[Rung] = []
+        self.overdue = 0
+
+    def relieve(self, rung: Rung, after: Nanos) -> None:
+        self.rungs.append(rung)
+
+
+def test_under_lasting_overload_quality_goes_step_by_step_and_comes_back_and_nothing_stalls(
+    make: Callable[..., Show],
+) -> None:
+    show, small, large, sounds = make(), Easy(), Easy(), Sounds()
+    tiny = replace(tile("bob", "s", None), box=Box(0, 0, 16, 12))
+    scene = Scene((tile("ann", "l", "a"), tiny), {"l": large, "s": small}, {"a": sounds})
+    show.programme.show(scene, 0)
+    assert show.programme._made.video is not None
+    for number in range(900):
+        show.programme._made.video.main.busy += 40 * MILLISECOND if number < 500 else 5 * MILLISECOND
+        show.tick(0)
+        show.rest()
+    assert [step.rung for step in show.steps[:4]] == [1, 2, 3, 4] == [step.before + 1 for step in show.steps[:4]]
+    assert {step.why for step in show.steps[:4]} == {"encoding takes too long"}
+    while show.programme._made.ticks < 2200 and show.stats.rung:
+        show.tick(0)
+        show.rest()
+    assert [step.rung for step in show.steps] == [1, 2, 3, 4, 3, 2, 1, 0]
+    assert small.rungs == [1, 2, 3, 4, 3, 2, 1, 0] and large.rungs == []
+    stats = show.stats
+    assert stats.late == stats.refused == 0
+    assert stats.halved == len(sounds.pulled) - len(large.asked) > 100
+    assert stats.degraded["loop_filter"] > stats.degraded["small_tiles"] > stats.degraded["preset"] > 0
+    assert stats.degraded["preset"] > stats.degraded["frame_rate"] > 0
+    show.finish()
+    assert show.programme._made.video.main.swaps == 2
+    pictures, samples = show.counts()
+    assert pictures == stats.ticks and samples >= stats.ticks * 1600
+    keys = [packet.pts for packet in show.packets if packet.key and packet.stream == "video"]
+    assert keys == list(range(0, pictures, 60))
+    assert show.stats.repeated == stats.halved
+
+
+def test_a_stall_is_caught_up_with_and_costs_no_quality(make: Callable[..., Show]) -> None:
+    show = make()
+    show.programme.show(Scene((tile(),), {"v": Pictures()}), 0)
+    for number in range(240):
+        stalled = 100 <= number < 109
+        show.tick(300 * MILLISECOND - (number - 100) * 30 * MILLISECOND if stalled else 0)
+        show.rest()
+    assert show.steps == [] and show.stats.rung == 0
+    assert set(show.stats.degraded.values()) == {0}
+
+
+def test_with_overload_off_nothing_is_given_up(make: Callable[..., Show]) -> None:
+    show = make(overload="off")
+    assert show.programme._made.video is not None
+    for _ in range(120):
+        show.programme._made.video.main.busy += SECOND
+        show.tick(0)
+    assert show.steps == [] and show.stats.halved == 0
+
+
+def test_the_time_of_ticks_is_told(make: Callable[..., Show]) -> None:
+    show = make()
+    assert show.stats.tick == {"p50": 0, "p99": 0, "max": 0}
+    moved = show.programme._made.make
+
+    def slow(**how: Any) -> None:
+        moved(**how)
+        show.clock.set(show.clock.now() + 7 * MILLISECOND)
+
+    show.programme._made.make = slow  # type: ignore[method-assign]
+    for _ in range(10):
+        show.tick(0)
+    assert show.stats.tick["max"] == 7000 and 7000 <= show.stats.tick["p50"] <= 7500
