@@ -63,16 +63,18 @@ def places(connection: Connection, sealer: Sealer, job: KeptJob) -> tuple[Place,
 
 
 def remove(
-    found: Sequence[Place], root: Path, job: str, options: Options, *, holder: str = ""
+    found: Sequence[Place], root: Path, job: str, options: Options, *, spooled: Path | None = None, holder: str = ""
 ) -> list[tuple[str, str]]:
     """Have all of it gone; gives what is left, and why. Blocks.
 
-    Files go under `root` only; with a `holder`, another server that ran the job, those that are not here are left.
+    Files go under `root` only, and in `spooled`, the job's own folder of the spool with what never came to its place.
+    With a `holder`, another server that ran the job, those that are not here are left.
     """
+    roots = [folder.resolve() for folder in (root, spooled) if folder is not None]
     left = []
     for place in found:
         try:
-            why = _kept_for(place, root.resolve(), job, holder)
+            why = _kept_for(place, roots, job, holder)
             if not why:
                 scheme = scheme_of(place.location)
                 where = file_part(place.location) if scheme == "file" else place.location
@@ -127,7 +129,7 @@ def _plain(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _kept_for(place: Place, root: Path, job: str, holder: str) -> str:
+def _kept_for(place: Place, roots: Sequence[Path], job: str, holder: str) -> str:
     """Why something is not to go; "" when it may."""
     if place.others:
         return f"it is of job {', '.join(place.others)} as well"
@@ -135,7 +137,7 @@ def _kept_for(place: Place, root: Path, job: str, holder: str) -> str:
         return ""
     path = Path(file_part(place.location))
     whole = path.resolve()
-    if whole == root or not whole.is_relative_to(root):
+    if whole in roots or not any(whole.is_relative_to(root) for root in roots):
         # Whatever a document said, what is outside of the output folder is not ours to take away.
         return "it is outside of the output folder"
     if holder and not path.exists():

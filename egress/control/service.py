@@ -219,11 +219,15 @@ class Service:
             places = await self.store.read(removal.places, self.store.sealer, job)
             options = self.settings.storage_options()
             holder = "" if job.server == self.server.id else str(job.server)
-            if left := await asyncio.to_thread(removal.remove, places, self.root, job_id, options, holder=holder):
+            spooled = self.settings.spool / job_id
+            left = await asyncio.to_thread(
+                removal.remove, places, self.root, job_id, options, spooled=spooled, holder=holder
+            )
+            if left:
                 what = "could not be taken away; ask again, or remove the job alone"
                 raise Conflict(f"{len(left)} of {len(places)} things the job made {what}", tuple(left))
         await self.store.write(jobs.remove, job_id)
-        await asyncio.to_thread(upkeep.erase, self.settings.spool, job_id)
+        await asyncio.to_thread(upkeep.erase, self.settings.spool, job_id, unfinished=artifacts)
 
     @contextlib.asynccontextmanager
     async def subscribe(self, job: str | None = None) -> AsyncIterator[AsyncIterator[Update]]:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from egress.control import pruning
 from egress.control.commission import LOGS, log_of
 from egress.control.following import THUMBNAILS
+from egress.control.orphans import is_held
 from egress.control.store import Store
 from egress.control.values import micros, new_id
 from egress.model.errors import EgressError, RequestError
@@ -67,8 +69,11 @@ def identify(spool: Path, *, alone: bool) -> Identity:
     raise RequestError(f"spool {spool} {wrong}", (("spool", wrong),))
 
 
-def erase(spool: Path, job: str) -> None:
-    """Take away a job's log and picture."""
+def erase(spool: Path, job: str, *, unfinished: bool = False) -> None:
+    """Take away a job's log and picture; with `unfinished` also its folder, unless a worker still holds that: a later
+    recovery would bring what lies in it to its place."""
+    if unfinished and not is_held(spool / job):
+        shutil.rmtree(spool / job, ignore_errors=True)
     for path in (log_of(spool, job), spool / THUMBNAILS / f"{job}.jpg"):
         path.unlink(missing_ok=True)
 

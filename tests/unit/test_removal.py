@@ -133,6 +133,17 @@ def test_only_what_is_still_the_jobs_own_goes_from_the_output_folder(tmp_path: P
     assert there == {*files, "out/link"} - gone
 
 
+def test_what_never_came_to_its_place_goes_from_the_jobs_own_folder(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "spool" / "job-1", tmp_path / "spool" / "job-2"
+    for folder in (mine, theirs):
+        (folder / "mp4").mkdir(parents=True)
+        (folder / "mp4" / "a.mp4").write_text("mine")
+    asked = [Place(f"{folder}/mp4/a.mp4", size=4) for folder in (mine, theirs)]
+    left = remove(asked, tmp_path / "out", "job-1", {}, spooled=mine)
+    assert left == [(f"{theirs}/mp4/a.mp4", "it is outside of the output folder")]
+    assert not (mine / "mp4" / "a.mp4").exists() and (theirs / "mp4" / "a.mp4").exists()
+
+
 def test_what_another_server_has_is_named(tmp_path: Path) -> None:
     (tmp_path / "shared.mp4").write_text("mine")
     asked = [Place(f"{tmp_path}/shared.mp4", size=4), Place(f"{tmp_path}/there.mp4", size=4)]

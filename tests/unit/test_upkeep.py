@@ -11,6 +11,7 @@ import pytest
 from egress.control import upkeep
 from egress.control.upkeep import erase, identify, trim_logs
 from egress.model.errors import RequestError
+from egress.storage.spool import JobFolder
 
 
 def test_a_server_that_comes_again_is_the_same_and_one_beside_it_is_another(tmp_path: Path) -> None:
@@ -64,6 +65,15 @@ def test_the_log_and_the_picture_of_a_job_go_with_it(tmp_path: Path) -> None:
     for name in ("logs/job-1.log", "thumbnails/job-1.jpg", "logs/job-2.log"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "job-1" / "mp4").mkdir(parents=True)
+    (tmp_path / "job-1" / "job.json").touch()
     erase(tmp_path, "job-1")
     erase(tmp_path, "job-1")
+    assert (tmp_path / "job-1").is_dir()
+    with JobFolder(tmp_path / "job-1").held() as mine:
+        assert mine
+        erase(tmp_path, "job-1", unfinished=True)
+    assert (tmp_path / "job-1" / "mp4").is_dir(), "a worker still holds it"
+    erase(tmp_path, "job-1", unfinished=True)
+    assert not (tmp_path / "job-1").exists()
     assert [path.name for path in tmp_path.rglob("*.*")] == ["job-2.log"]
