@@ -193,7 +193,7 @@ class VideoEncoder(Encoder):
         of the one go on where those of the other end.
         """
         hasty = self._wanted_hasty
-        other = X264(self._doc, hasty=hasty)
+        other = X264(self._doc, hasty=hasty, follows=True)
         self._hasty = hasty
         if other.headers != self.info.extradata:
             self.unlike += 1

@@ -34,8 +34,9 @@ def keyint(doc: Video) -> int:
 class X264:
     """One libx264 encoder. `headers` are the stream's parameter sets (ITU-T H.264 Annex B)."""
 
-    def __init__(self, doc: Video, *, hasty: bool = False) -> None:
+    def __init__(self, doc: Video, *, hasty: bool = False, follows: bool = False) -> None:
         """`hasty`: less CPU and a worse picture at the same bitrate, in a stream with the same headers, most likely.
+        `follows`: it takes over from another, whose bits may still fill half of the receivers' buffer.
 
         Raises RequestError when libx264 refuses the document.
         """
@@ -67,7 +68,8 @@ class X264:
             "maxrate": str(doc.bitrate),
             "bufsize": str(doc.bitrate // 2),
             "x264-params": f"keyint={distance}:min-keyint={distance}:scenecut=0:open-gop=0:force-cfr=1"
-            + (_hasty(doc) if hasty else ""),
+            + (_hasty(doc) if hasty else "")
+            + (":vbv-init=0.5" if follows else ""),
             **({"tune": doc.tune} if doc.tune != "none" else {}),
         }
         context.gop_size = distance
