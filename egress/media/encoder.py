@@ -31,10 +31,6 @@ BACKLOG: Final = 10
 
 _CLOSE_WITHIN = 30.0
 _AAC_PRIMING = 1024
-_AAC_FAST = 48_000
-"""From so many bits a second and channel on libav's fast search is as good as its thorough one, for half the time, and
-keeps peaks: it leaves a tone at -1.5 dBTP where it was, the other one takes it to +0.1. Dense sound gets up to a fifth
-more bits than asked for."""
 
 
 class VideoEncoder(Encoder):
@@ -281,8 +277,6 @@ class AudioEncoder(Encoder):
             stream = self._container.add_stream("libopus", rate=doc.rate)
         else:
             stream = self._container.add_stream("aac", rate=doc.rate)
-            if doc.bitrate >= _AAC_FAST * doc.channels:
-                stream.codec_context.options = {"aac_coder": "fast"}
         context = stream.codec_context
         context.layout = self._layout
         context.format = "flt" if doc.codec == "opus" else "fltp"

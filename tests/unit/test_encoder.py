@@ -355,17 +355,6 @@ def test_sample_k_of_what_was_offered_plays_at_pts_k(codec: str, channels: int) 
         assert match.max() == pytest.approx(float(np.sum(sound[channel] ** 2)), rel=0.05)
 
 
-def test_a_tone_at_the_limiter_s_ceiling_stays_under_minus_one_db_when_encoded() -> None:
-    packets: list[Packet] = []
-    encoder = AudioEncoder(Audio(), packets.append)
-    wave = 10 ** (-1.5 / 20) * np.sin(2 * np.pi * 997 * np.arange(96_000) / 48_000)
-    encoder.offer(np.stack([wave, wave]).astype(np.float32))
-    encoder.close()
-    played = heard(encoder, packets)[:, 4800:90_000]
-    assert 20 * np.log10(np.abs(played).max()) < -1
-    assert 8 * sum(len(packet.data) for packet in packets) / 2 <= 1.25 * Audio().bitrate
-
-
 def test_sound_is_never_dropped_and_a_backlog_is_a_fault() -> None:
     hold = threading.Event()
     errors: list[EgressError] = []
