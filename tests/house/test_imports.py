@@ -61,7 +61,20 @@ ALLOWED: dict[str, set[str]] = {
     "composing": {"model", "layouts", "media", "sinks", "pipelines"},
     "foreground": {"model", "lines", "control", "web"},
     "progress": {"model", "control"},
-    "commands": {"model", "logs", "client", "control", "web", "ordering", "foreground", "progress", "demo", "preview", "composing", "programs"},
+    "commands": {
+        "model",
+        "logs",
+        "client",
+        "control",
+        "web",
+        "ordering",
+        "foreground",
+        "progress",
+        "demo",
+        "preview",
+        "composing",
+        "programs",
+    },
     "cli": {"model", "commands", "doctor", "pipelines", "recovery", "storage"},
 }
 """What each part may import, beside itself and the package's version."""
