@@ -9,11 +9,12 @@ from pathlib import Path
 from egress import pipelines
 from egress.composing.footage import Footage
 from egress.composing.source import footage_of
-from egress.model import checking, look_texts, rules
+from egress.model import look_texts, rules
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import SECOND, Nanos, Size
 from egress.model.outputs import SINKS, SinkDoc
+from egress.model.overriding import restyled
 from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, one_of, refuse
 
@@ -61,7 +62,8 @@ class Plan:
 def planned(wanted: Wanted) -> Plan:
     """The plan for a request; raises RequestError with what is wrong and how to mend it."""
     kind, out = _place(wanted.out, force=wanted.force)
-    pipeline = _changed(pipelines.check(wanted.pipeline, wanted.assets), wanted)
+    pipeline = pipelines.check(wanted.pipeline, wanted.assets)
+    pipeline = restyled(pipeline, layout=wanted.layout, theme=wanted.theme, size=wanted.size)
     pipeline = _with_sink(pipeline, kind, out)
     footage = _within(footage_of(wanted.source), wanted)
     texts = look_texts.values(room=footage.room, job=JOB, pipeline=pipeline.name, started=footage.started)
@@ -96,21 +98,6 @@ def _place(text: str, *, force: bool) -> tuple[str, Path]:
 def cannot_write(out: Path, error: OSError) -> RequestError:
     """The error for a place that cannot be written."""
     return _refused("out", f"--out {out} cannot be written: {error.strerror or error}; choose another place")
-
-
-def _changed(pipeline: Pipeline, wanted: Wanted) -> Pipeline:
-    """The pipeline with the layout, theme and size asked for instead of its own."""
-    if wanted.layout is not None:
-        pipeline = checking.with_layout(pipeline, wanted.layout)
-    if wanted.theme is not None:
-        theme, problems = checking.examine_part("theme", wanted.theme, pipeline)
-        if problems:
-            raise refuse(f"--theme {wanted.theme}", problems)
-        pipeline = pipeline.model_copy(update={"theme": theme})
-    if wanted.size is not None and pipeline.video is not None:
-        video = pipeline.video.model_copy(update={"size": wanted.size, "ladder": ()})
-        pipeline = pipeline.model_copy(update={"video": video})
-    return pipeline
 
 
 def _with_sink(pipeline: Pipeline, kind: str, out: Path) -> Pipeline:

@@ -1,12 +1,13 @@
-"""A pipeline with what one job wants otherwise: its overrides, held to the rules of pipelines."""
+"""A pipeline with what one job, or one look at it, wants otherwise, held to the rules of pipelines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from egress.model.checking import examine
+from egress.model.checking import examine, examine_part, with_layout
 from egress.model.look import TitleOverlay
+from egress.model.media import Size
 from egress.model.outputs import SinkDoc
 from egress.model.pipeline import Pipeline
 from egress.model.problems import Problem, one_of, refuse
@@ -14,6 +15,25 @@ from egress.model.request import Overrides
 
 _PARTS = ("layout", "theme", "tiles", "overlays", "stop")
 _FIELD = "overrides"
+
+
+def restyled(pipeline: Pipeline, *, layout: str | None, theme: str | None, size: Size | None) -> Pipeline:
+    """The pipeline with a layout, theme and size said on a command line; None leaves its own.
+
+    Raises RequestError; whether another size goes with the outputs is for `rules` to judge.
+    """
+    if layout is not None:
+        pipeline = with_layout(pipeline, layout)
+    if theme is not None:
+        document, problems = examine_part("theme", theme, pipeline)
+        if problems:
+            raise refuse(f"--theme {theme}", problems)
+        pipeline = pipeline.model_copy(update={"theme": document})
+    if size is not None and pipeline.video is not None:
+        # Smaller renditions are those of the pipeline's own size.
+        video = pipeline.video.model_copy(update={"size": size, "ladder": ()})
+        pipeline = pipeline.model_copy(update={"video": video})
+    return pipeline
 
 
 def overridden(pipeline: Pipeline, overrides: Overrides, *, roles: Sequence[str] | None = None) -> Pipeline:

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from egress import pipelines
-from egress.model import checking, look_texts, rules
+from egress.model import look_texts, rules
 from egress.model.directing import directed
 from egress.model.errors import RequestError
 from egress.model.look_images import resolve_images
 from egress.model.media import SECOND, Nanos, Size
+from egress.model.overriding import restyled
 from egress.model.pipeline import Pipeline, Video
 from egress.model.problems import one_of, refuse
 from egress.preview.people import Guest, Names, guests
@@ -116,18 +117,9 @@ def cannot_write(path: Path, error: OSError) -> RequestError:
 
 def _changed(pipeline: Pipeline, wanted: Wanted) -> Pipeline:
     """The pipeline with the layout, theme and size asked for instead of its own."""
-    if wanted.layout is not None:
-        pipeline = checking.with_layout(pipeline, wanted.layout)
-    if wanted.theme is not None:
-        theme, problems = checking.examine_part("theme", wanted.theme, pipeline)
-        if problems:
-            raise refuse(f"--theme {wanted.theme}", problems)
-        pipeline = pipeline.model_copy(update={"theme": theme})
-    if wanted.size is not None and pipeline.video is not None:
-        video = pipeline.video.model_copy(update={"size": wanted.size})
-        pipeline = pipeline.model_copy(update={"video": video})
-        if problems := tuple(finding.problem for finding in rules.check(pipeline)):
-            raise refuse(f"--size {wanted.size}", problems)
+    pipeline = restyled(pipeline, layout=wanted.layout, theme=wanted.theme, size=wanted.size)
+    if wanted.size is not None and (problems := tuple(finding.problem for finding in rules.check(pipeline))):
+        raise refuse(f"--size {wanted.size}", problems)
     return pipeline
 
 

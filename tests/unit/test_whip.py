@@ -189,6 +189,6 @@ async def test_taken_port_and_wrong_host_are_refused_by_name() -> None:
         with pytest.raises(RequestError, match=f"127.0.0.1:{port}.*choose another"):
             async with WhipServer(WhipApp("r", Porch()), port=port):
                 pass
-    with pytest.raises(RequestError, match="can not listen: no.such.host.invalid"):
+    with pytest.raises(RequestError, match=r"can not listen: no\.such\.host\.invalid"):
         async with WhipServer(WhipApp("r", Porch()), host="no.such.host.invalid"):
             pass
