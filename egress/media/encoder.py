@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import queue
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import PictureType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from egress.media.encoding import Encoder, OnError, OnPacket
-from egress.media.planes import black, planes
+from egress.media.planes import Plane, black, planes
 from egress.media.samples import Samples
 from egress.media.x264 import X264, keyint
 from egress.model.clock import monotonic
@@ -73,12 +73,12 @@ class VideoEncoder(Encoder):
             rung=rung,
         )
         self._canvas: av.VideoFrame | None = None
-        self._source: tuple[npt.NDArray[np.uint8], ...] = ()
+        self._source: tuple[Plane, ...] = ()
         self._reformatter = VideoReformatter()
-        self._free: queue.SimpleQueue[av.VideoFrame] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[_Copy] = queue.SimpleQueue()
         self._made = 0
-        self._waiting: queue.SimpleQueue[tuple[int, av.VideoFrame | None]] = queue.SimpleQueue()
-        self._last: av.VideoFrame | None = None
+        self._waiting: queue.SimpleQueue[tuple[int, _Copy | None]] = queue.SimpleQueue()
+        self._last: _Copy | None = None
         self._next = 0
         self._closing = False
         self._thread.start()
@@ -93,13 +93,13 @@ class VideoEncoder(Encoder):
         if canvas is not self._canvas:
             self._adopt(canvas)
         try:
-            frame = self._room(canvas, patience)
+            copy = self._room(canvas, patience)
         except queue.Empty:
             self.refused += 1
             return False
-        for target, source in zip(planes(frame), self._source, strict=True):
+        for target, source in zip(copy.planes, self._source, strict=True):
             target[...] = source
-        self._waiting.put((n, frame))
+        self._waiting.put((n, copy))
         return True
 
     def key(self, n: int) -> None:
@@ -144,14 +144,14 @@ class VideoEncoder(Encoder):
             "bytes": self.bytes,
         }
 
-    def _room(self, canvas: av.VideoFrame, patience: float) -> av.VideoFrame:
+    def _room(self, canvas: av.VideoFrame, patience: float) -> _Copy:
         """A frame to copy a picture to; raises queue.Empty when there is no room for it."""
         if patience <= 0 and self.waiting >= DEPTH:
             raise queue.Empty
         # Those that wait, the one being encoded, and the last one kept for repeats: mostly few of them are needed.
         if self._free.empty() and self._made < DEPTH + 2:
             self._made += 1
-            return black(Size(canvas.width, canvas.height))
+            return _Copy.of(Size(canvas.width, canvas.height))
         return self._free.get(timeout=patience) if patience > 0 else self._free.get_nowait()
 
     def _adopt(self, canvas: av.VideoFrame) -> None:
@@ -162,19 +162,19 @@ class VideoEncoder(Encoder):
 
     def _work(self) -> None:
         while True:
-            n, frame = self._waiting.get()
-            if frame is None:
-                self._repeat(n, self._last or black(self._size))
+            n, copy = self._waiting.get()
+            if copy is None:
+                self._repeat(n, self._last or _Copy.of(self._size))
                 break
-            self._repeat(n, self._last or frame)
+            self._repeat(n, self._last or copy)
             if n < self._next:
                 self.late += 1
-                self._free.put(frame)
+                self._free.put(copy)
                 continue
-            self._encode(frame)
+            self._encode(copy.frame)
             if self._last is not None:
                 self._free.put(self._last)
-            self._last = frame
+            self._last = copy
             self.pictures += 1
         self._flush()
 
@@ -198,9 +198,9 @@ class VideoEncoder(Encoder):
         self._encoding = other
         self.swaps += 1
 
-    def _repeat(self, until: int, frame: av.VideoFrame) -> None:
+    def _repeat(self, until: int, copy: _Copy) -> None:
         while self._next < until:
-            self._encode(frame)
+            self._encode(copy.frame)
             self.repeated += 1
 
     def _encode(self, frame: av.VideoFrame) -> None:
@@ -235,6 +235,19 @@ class VideoEncoder(Encoder):
             self._deliver(packet)
         self._next += 1
         self.busy += monotonic() - begun
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Copy:
+    """A copy of the canvas, and its planes, for views take a while to make."""
+
+    frame: av.VideoFrame
+    planes: tuple[Plane, Plane, Plane]
+
+    @classmethod
+    def of(cls, size: Size) -> _Copy:
+        frame = black(size)
+        return cls(frame, planes(frame))
 
 
 class AudioEncoder(Encoder):
