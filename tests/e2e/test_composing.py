@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from egress.model.media import Codec
@@ -15,6 +17,8 @@ from tests.recording import UNHURRIED, recording
 from tests.world import World
 
 pytestmark = pytest.mark.beside
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "recut" / "run.py"
 
 PIPELINE = """\
 name: both
@@ -68,3 +72,18 @@ async def test_tracks_of_a_job_become_what_was_recorded_live(tmp_path: Path) -> 
         assert before.offset_median is not None
         assert abs(after.offset_median) <= 0.020
         assert after.offset_median == pytest.approx(before.offset_median, abs=0.020)
+
+
+async def test_the_sample_records_a_call_and_makes_films_of_it(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(SAMPLE), "--to", str(tmp_path), "--listen", "127.0.0.1:0", "--seconds", "4"),
+        env={**os.environ, "EGRESS_SPOOL": str(tmp_path / "spool")},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output = (await process.communicate())[0].decode()
+    assert process.returncode == 0
+    films = [tmp_path / f"{layout}.mp4" for layout in ("grid", "speaker")]
+    assert output.splitlines() == [f"composed {film}" for film in films]
+    for film in films:
+        with av.open(str(film)) as container:
+            assert sum(1 for _ in container.decode(video=0)) >= 3.5 * 30
