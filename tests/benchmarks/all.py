@@ -68,7 +68,8 @@ def section(document: Mapping[str, Any]) -> str:
     """Tables and bars of one benchmark in Markdown."""
     machine, facts = document["machine"], document["facts"]
     begin = f"Measured {machine['measured'][:10]}: {machine['cpu']}, {machine['cores']} cores, load at the end "
-    parts = [f"{begin}{machine['load'][0]}, Python {machine['python']}; {facts['runs']} interleaved runs, medians."]
+    runs = f"{facts['runs']} interleaved runs, medians" if facts.get("runs", 1) > 1 else "one run"
+    parts = [f"{begin}{machine['load'][0]}, Python {machine['python']}; {runs}."]
     for table in document["tables"]:
         parts.append(f"{table['title']}:")
         parts.append(harness.markdown(table["columns"], table["rows"]))
