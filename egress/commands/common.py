@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from egress.model.document import parse
 from egress.model.errors import RequestError
+from egress.model.media import SECOND, Nanos, Size
 from egress.model.providers import cautions
 from egress.model.settings import CONFIG_VARIABLE, NAMES, Settings, variable
+from egress.model.units import size
 from egress.progress import Progress, summary
 
 if TYPE_CHECKING:
@@ -32,6 +35,27 @@ def settings_of(arguments: argparse.Namespace, **flags: str | None) -> Settings:
         # Recovery after a worker's death is a process of its own, and reads the same file.
         os.environ[CONFIG_VARIABLE] = str(arguments.config)
     return Settings.load(config=arguments.config, flags={"spool": arguments.spool or None, **flags})
+
+
+def nanos_of(name: str, value: float | None, least: float, most: float = math.inf) -> Nanos | None:
+    """What a flag says in seconds; raises RequestError when it is no number, or none of `least` to `most`."""
+    if value is None:
+        return None
+    if not (math.isfinite(value) and least <= value <= most):
+        wanted = f", {least:g} or more, not" if math.isinf(most) else f" from {least:g} to {most:g}, not"
+        message = f"--{name} must be a number of seconds{wanted} {value:g}"
+        raise RequestError(message, ((name, message),))
+    return round(value * SECOND)
+
+
+def size_of(text: str | None) -> Size | None:
+    """What `--size` says; raises RequestError."""
+    if text is None:
+        return None
+    try:
+        return size(text)
+    except ValueError as error:
+        raise RequestError(f"--size {error}", (("size", str(error)),)) from None
 
 
 def unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from egress.commands.common import Output, settings_of
+from egress.commands.common import Output, nanos_of, settings_of, size_of
 from egress.composing import output
 from egress.composing.plan import Wanted, planned
-from egress.model.errors import RequestError
-from egress.model.media import SECOND, Nanos, Size
-from egress.model.units import size
+from egress.model.media import SECOND
 from egress.programs import check_ffmpeg
 
 DONE = 0
@@ -32,11 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
             pipeline=arguments.pipeline,
             layout=arguments.layout,
             theme=arguments.theme,
-            size=_size(arguments.size),
+            size=size_of(arguments.size),
             assets=settings.assets,
-            begin=_nanos("from", arguments.begin, 0.0),
-            end=_nanos("to", arguments.end, 0.001),
-            length=_nanos("seconds", arguments.seconds, 0.001),
+            begin=nanos_of("from", arguments.begin, 0.0),
+            end=nanos_of("to", arguments.end, 0.001),
+            length=nanos_of("seconds", arguments.seconds, 0.001),
             force=arguments.force,
         )
     )
@@ -107,21 +104,3 @@ class _Bar:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _nanos(name: str, value: float | None, least: float) -> Nanos | None:
-    if value is None:
-        return None
-    if not (math.isfinite(value) and value >= least):
-        message = f"--{name} must be a number of seconds, {least:g} or more, not {value:g}"
-        raise RequestError(message, ((name, message),))
-    return round(value * SECOND)
-
-
-def _size(text: str | None) -> Size | None:
-    if text is None:
-        return None
-    try:
-        return size(text)
-    except ValueError as error:
-        raise RequestError(f"--size {error}", (("size", str(error)),)) from None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
-from egress.commands.common import settings_of
+from egress.commands.common import nanos_of, settings_of, size_of
 from egress.model.errors import RequestError
-from egress.model.media import SECOND, Nanos, Size
-from egress.model.units import size
+from egress.model.media import SECOND
 from egress.preview import output
 from egress.preview import script as scripts
 from egress.preview.people import MOST
@@ -28,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     count = arguments.participants
     if count is not None and not 0 <= count <= MOST:
         raise RequestError(f"--participants must be 0 to {MOST}", (("participants", f"must be 0 to {MOST}"),))
-    at = _nanos("at", arguments.at, 0.0, scripts.LONGEST / SECOND)
-    seconds = _nanos("seconds", arguments.seconds, 0.001, LONGEST)
+    at = nanos_of("at", arguments.at, 0.0, scripts.LONGEST / SECOND)
+    seconds = nanos_of("seconds", arguments.seconds, 0.001, LONGEST)
     script = scripts.load(Path(arguments.script)) if arguments.script else scripts.Script(participants=_PARTICIPANTS)
     wanted = Wanted(
         pipeline=arguments.pipeline,
@@ -38,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         participants=count if count is not None else script.participants or 0,
         names=arguments.names,
         screen=arguments.screen,
-        size=_size(arguments.size),
+        size=size_of(arguments.size),
         layout=arguments.layout,
         theme=arguments.theme,
         assets=settings_of(arguments).assets,
@@ -49,21 +47,3 @@ def run(arguments: argparse.Namespace) -> int:
     output.make(planned(wanted), lambda message: print(f"egress: warning: {message}", file=sys.stderr))
     print(arguments.out)
     return DONE
-
-
-def _nanos(name: str, value: float | None, least: float, most: float) -> Nanos | None:
-    if value is None:
-        return None
-    if not (math.isfinite(value) and least <= value <= most):
-        message = f"--{name} must be a number of seconds from {least:g} to {most:g}, not {value:g}"
-        raise RequestError(message, ((name, message),))
-    return round(value * SECOND)
-
-
-def _size(text: str | None) -> Size | None:
-    if text is None:
-        return None
-    try:
-        return size(text)
-    except ValueError as error:
-        raise RequestError(f"--size {error}", (("size", str(error)),)) from None
