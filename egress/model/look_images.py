@@ -83,8 +83,10 @@ def _find(image: str, folders: Sequence[Path]) -> Path | str:
     if linked:
         why = "lies outside of it" if image.startswith("/") else "leads out of it through a link"
         return f"{shown(image)} {why}; put the file itself beside the pipeline or into the assets folder"
+    if not homes:
+        return f"{shown(image)} cannot be found: no folder has pictures; name one by the setting assets (EGRESS_ASSETS)"
     listing = " or ".join(str(home) for home in homes)
-    return f"{shown(image)} is not in {listing or 'any folder'}; put it there, or name the assets folder it is in"
+    return f"{shown(image)} is not in {listing}; put it there, or name the assets folder it is in"
 
 
 def image_problem(path: Path) -> str | None:

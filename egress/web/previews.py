@@ -24,16 +24,25 @@ _LONGEST_WORDS = 2000
 class Previews:
     """One picture is drawn at a time, for drawing takes a core that jobs need; others wait, a few at most."""
 
-    def __init__(self, folder: Path, assets: Path | None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._assets = assets
         self._turn = asyncio.Lock()
         self._waiting = 0
 
     async def picture(
-        self, pipeline: Pipeline, *, participants: int, layout: str | None, theme: str | None, width: int
+        self,
+        pipeline: Pipeline,
+        assets: Path | None,
+        *,
+        participants: int,
+        layout: str | None,
+        theme: str | None,
+        width: int,
     ) -> Path:
-        """The picture of a pipeline; raises RequestError when it has none, NoCapacity when too many wait."""
+        """The picture of a pipeline; raises RequestError when it has none, NoCapacity when too many wait.
+
+        `assets` is the folder that the pictures it names lie in.
+        """
         if pipeline.video is None:
             raise RequestError("this pipeline has no picture", (("name", "has no picture"),))
         size = pipeline.video.size
@@ -45,7 +54,7 @@ class Previews:
         flags += [f"--layout={layout}"] if layout else []
         flags += [f"--theme={theme}"] if theme else []
         text = json.dumps(look, sort_keys=True)
-        name = hashlib.sha256("\0".join((text, *flags, str(self._assets))).encode()).hexdigest()[:32]
+        name = hashlib.sha256("\0".join((text, *flags, str(assets))).encode()).hexdigest()[:32]
         path = self._folder / f"{name}.png"
         if await asyncio.to_thread(path.is_file):
             return path
@@ -55,27 +64,27 @@ class Previews:
         try:
             async with self._turn:
                 if not await asyncio.to_thread(path.is_file):
-                    await self._draw(text, flags, path)
+                    await self._draw(text, flags, assets, path)
         finally:
             self._waiting -= 1
         return path
 
-    async def _draw(self, text: str, flags: list[str], path: Path) -> None:
+    async def _draw(self, text: str, flags: list[str], assets: Path | None, path: Path) -> None:
         mark = secrets.token_hex(4)
         source, drawn = path.with_name(f"{path.stem}-{mark}.json"), path.with_name(f"{path.stem}-{mark}.png")
         await asyncio.to_thread(self._write, source, text)
         try:
-            await self._run([str(source), f"--out={drawn}", *flags])
+            await self._run([str(source), f"--out={drawn}", *flags], assets)
             await asyncio.to_thread(self._keep, drawn, path)
         finally:
             source.unlink(missing_ok=True)
             drawn.unlink(missing_ok=True)
 
-    async def _run(self, arguments: list[str]) -> None:
+    async def _run(self, arguments: list[str], assets: Path | None) -> None:
         # Secrets of the service are none of its business.
         env = {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_")}
-        if self._assets is not None:
-            env["EGRESS_ASSETS"] = str(self._assets)
+        if assets is not None:
+            env["EGRESS_ASSETS"] = str(assets)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "egress.cli", "preview", *arguments,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,

@@ -232,7 +232,7 @@ def create_service_app(
     )
     app.state.gate = gate
     app.state.scheduler = scheduler
-    app.state.previews = Previews(service.settings.spool / "previews", service.settings.assets)
+    app.state.previews = Previews(service.settings.spool / "previews")
     app.state.origins = origins
     app.state.closing = closing
     app.state.streams = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -17,6 +18,7 @@ from egress.model import checking
 from egress.model.errors import Conflict, Forbidden, NotFound, RequestError
 from egress.model.look_images import resolve_images
 from egress.model.pipeline import Pipeline
+from egress.model.problems import refuse
 from egress.model.providers import cautions
 from egress.model.schema import schema_text
 from egress.web.answers import Json
@@ -123,8 +125,12 @@ async def preview_pipeline(
     asked = call(request)
     store = asked.service.store
     pipeline = await store.read(pipelines_kept.load, store.sealer, name)
+    assets = shipped.folder() if name in shipped.names() else asked.service.settings.assets
+    _, missing = await asyncio.to_thread(resolve_images, pipeline, "", [assets] if assets else [])
+    if missing:
+        raise refuse(f"pipeline {name!r}", missing)
     path = await request.app.state.previews.picture(
-        pipeline, participants=participants, layout=layout, theme=theme, width=width
+        pipeline, assets, participants=participants, layout=layout, theme=theme, width=width
     )
     return FileResponse(path, media_type="image/png", headers={"Cache-Control": "private, max-age=60"})
 
