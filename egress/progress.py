@@ -72,6 +72,8 @@ class Progress:
 
     def _alive(self, event: Event) -> None:
         elapsed, total, ticks = float(event["elapsed"]), int(event["bytes"]), int(event["ticks"])
+        if not self._live and elapsed - self._shown < 5:
+            return
         span = max(0.001, elapsed - self._elapsed)
         rate = (total - self._bytes) * 8 / span / 1e6
         fps = (ticks - self._ticks) / span
@@ -80,18 +82,23 @@ class Progress:
         dropped = int(event.get("repeated", 0)) + int(intake.get("dropped", 0))
         text = (
             f"{_clock(elapsed)}  {fps:4.1f} fps  {rate:5.2f} Mbit/s  "
-            f"{event.get('participants', 0)} participants  {dropped} dropped"
+            f"{people(event.get('participants', 0))}  {dropped} dropped"
         )
         if self._live:
             self._out.write(f"\r\x1b[K{text}")
             self._out.flush()
-        elif elapsed - self._shown >= 5:
+        else:
             self._shown = elapsed
             self._line(text)
 
     def _line(self, text: str) -> None:
         self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
         self._out.flush()
+
+
+def people(count: int) -> str:
+    """How many there are, in words: 1 participant, 2 participants."""
+    return f"{count} participant{'' if count == 1 else 's'}"
 
 
 def summary(ending: Ending) -> str:

@@ -15,6 +15,7 @@ from egress.composing import output
 from egress.composing.plan import Wanted, planned
 from egress.model.media import SECOND
 from egress.programs import check_ffmpeg
+from egress.progress import people
 
 DONE = 0
 
@@ -85,7 +86,7 @@ class _Bar:
         match event.get("type"):
             case "alive" if self._live:
                 left = f"{100 * event['share']:5.1f} %  {event['speed']:.1f} x realtime"
-                self._out.write(f"\r\x1b[K{left}  {event['participants']} participants")
+                self._out.write(f"\r\x1b[K{left}  {people(event['participants'])}")
                 self._out.flush()
             case "transcoding" if self._live:
                 self._out.write(f"\r\x1b[Ktranscoding {event['percent']:.1f} %")

@@ -28,8 +28,19 @@ def test_without_a_terminal_a_line_every_few_seconds():
     out = io.StringIO()
     progress = Progress(out)
     for second in range(1, 12):
-        progress(alive(float(second)))
-    assert len(out.getvalue().splitlines()) == 2
+        progress(alive(float(second), participants=1))
+    assert out.getvalue().splitlines() == [
+        "00:00:05.0  30.0 fps   3.00 Mbit/s  1 participant  0 dropped",
+        "00:00:10.0  30.0 fps   3.00 Mbit/s  1 participant  0 dropped",
+    ]
+
+
+def test_without_a_terminal_rates_are_those_since_the_last_line():
+    out = io.StringIO()
+    progress = Progress(out)
+    for elapsed, ticks in ((2.0, 60), (4.9, 130), (5.0, 150)):
+        progress({**alive(elapsed), "ticks": ticks})
+    assert "30.0 fps" in out.getvalue()
 
 
 def test_room_events_and_failures_get_a_line_of_their_own():
