@@ -90,6 +90,8 @@ def describe(pipeline: Pipeline) -> str:
             f"  picture   {video.size} at {video.fps} per second, {bitrate_text(video.bitrate)} bit/s {video.codec} "
             f"({video.preset}), a keyframe every {duration_text(video.keyframe)}, layout {pipeline.layout.kind}"
         )
+        rungs = ", ".join(f"{rung.size} {bitrate_text(rung.bitrate)} bit/s" for rung in video.ladder)
+        lines += [f"  besides   {rungs}, in HLS"] if rungs else []
     channels = "stereo" if audio.channels == 2 else "mono"
     if pipeline.composed:
         lines.append(f"  sound     {audio.codec} {channels}, {audio.rate} Hz, {bitrate_text(audio.bitrate)} bit/s")

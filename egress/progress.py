@@ -30,6 +30,7 @@ class Progress:
         self._elapsed = 0.0
         self._ticks = 0
         self._shown = 0.0
+        self._stopping = False
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -55,7 +56,11 @@ class Progress:
                 self._line(f"  {event.get('name') or event.get('to')} {event.get('state')}{reason}")
             case "restart":
                 self._bytes = self._ticks = 0
+                self._stopping = False
                 self._line(f"  the worker died ({event.get('reason')}); another one goes on")
+            case "state" if event.get("state") == "stopping":
+                self._stopping = True
+                self._line(f"  stopping: {event.get('reason')}")
             case "job":
                 self._line(f"  {event['state']}")
             case "listening":
@@ -81,8 +86,12 @@ class Progress:
         intake = event.get("intake", {})
         dropped = int(event.get("repeated", 0)) + int(intake.get("dropped", 0))
         text = (
-            f"{_clock(elapsed)}  {fps:4.1f} fps  {rate:5.2f} Mbit/s  "
-            f"{people(event.get('participants', 0))}  {dropped} dropped"
+            _finishing(event)
+            if self._stopping and not fps
+            else (
+                f"{_clock(elapsed)}  {fps:4.1f} fps  {rate:5.2f} Mbit/s  "
+                f"{people(event.get('participants', 0))}  {dropped} dropped"
+            )
         )
         if self._live:
             self._out.write(f"\r\x1b[K{text}")
@@ -94,6 +103,12 @@ class Progress:
     def _line(self, text: str) -> None:
         self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
         self._out.flush()
+
+
+def _finishing(event: Event) -> str:
+    """What is still to be done once a job has stopped: outputs that are made afterwards, and how far they are."""
+    made = [f"{row['sink']} {row['percent']:.0f} %" for row in event.get("sinks", ()) if row.get("percent", 100) < 100]
+    return f"{_clock(float(event['elapsed']))}  finishing {', '.join(made) or 'and delivering what was made'}"
 
 
 def people(count: int) -> str:

@@ -88,6 +88,9 @@ def test_a_description_says_what_will_be_made_and_no_key(tmp_path: Path) -> None
     assert "1280x720 at 30 per second" in text
     assert "rtmp://host/live/" in text
     assert "abcd" not in text
+    assert "  besides   854x480 1200k bit/s, 640x360 700k bit/s, in HLS" in pipelines.describe(
+        pipelines.load("live-ladder")
+    )
     assert "picture   none" in pipelines.describe(pipelines.load("audio-only"))
     kept = pipelines.describe(pipelines.load("tracks-only"))
     assert "as it was sent" in kept and "sound     " not in kept

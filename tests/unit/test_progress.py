@@ -43,6 +43,21 @@ def test_without_a_terminal_rates_are_those_since_the_last_line():
     assert "30.0 fps" in out.getvalue()
 
 
+def test_what_is_made_once_a_job_has_stopped_is_told_of_instead_of_rates():
+    out = io.StringIO()
+    progress = Progress(out)
+    progress(alive(5.0, participants=2))
+    progress({"type": "state", "state": "stopping", "reason": "enough"})
+    still = {**alive(5.0), "elapsed": 10.0, "sinks": [{"sink": "mp4 a.mp4"}, {"sink": "webm a.webm", "percent": 42.3}]}
+    progress(still)
+    progress({**still, "elapsed": 15.0, "sinks": [{"sink": "mp4 a.mp4", "moved": 7}]})
+    assert out.getvalue().splitlines()[1:] == [
+        "  stopping: enough",
+        "00:00:10.0  finishing webm a.webm 42 %",
+        "00:00:15.0  finishing and delivering what was made",
+    ]
+
+
 def test_room_events_and_failures_get_a_line_of_their_own():
     out = io.StringIO()
     progress = Progress(out)
