@@ -39,6 +39,8 @@ A database address with a password belongs into EGRESS_DATABASE: command lines a
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 1 failed, 2 bad input."""
+    # numpy's OpenBLAS would start threads that wait by spinning, 0.1 s of CPU each time, with nothing to do for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)

@@ -26,6 +26,8 @@ PATIENCE: Nanos = 120 * SECOND
 """How long the video encoder may take for one picture."""
 AHEAD = 2
 """Seconds of sound that may wait for its encoder."""
+SOUNDS_AT_ONCE = 15
+"""Ticks whose sound is encoded in one go: nobody waits for it, and what is awake once has what it needs at hand."""
 LOOK_EVERY = 8
 """Ticks between two looks at whoever may be behind; where there are smaller pictures, before each."""
 PAUSE = 0.002
@@ -50,7 +52,13 @@ class Projection:
         self._crowded = crowded
         self._errors: deque[EgressError] = deque()
         self._made = Production(
-            pipeline, footage.started, on_packet, self._errors.append, on_warning, on_floor=self._give_floor
+            pipeline,
+            footage.started,
+            on_packet,
+            self._errors.append,
+            on_warning,
+            on_floor=self._give_floor,
+            sounds_at_once=SOUNDS_AT_ONCE,
         )
         self._rungs = tuple(info.id for info in self._made.infos if info.rung)
         self._happenings = deque(footage.happenings)

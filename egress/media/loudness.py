@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 BACKLOG: Final = 30
 """Seconds of sound that may wait to be measured; more is left out, counted."""
 
-_BLOCK = 10
-"""Blocks a second that are measured: loudness has a new value every 100 ms (EBU Tech 3341, 2.4)."""
+_BLOCK = 2
+"""Blocks a second that are measured. Loudness has a new value every 100 ms (EBU Tech 3341, 2.4), but nobody who is told
+of it looks so often, and to wake a thread for a block costs as much as to measure it."""
 
 _REACH = 12
 """Samples before and after an instant that its value between samples is read from."""

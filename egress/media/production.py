@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import numpy as np
+
 from egress.media.compositor import Compositor
 from egress.media.encoder import AudioEncoder
 from egress.media.floor import Floor
@@ -42,8 +44,12 @@ class Production:
         on_error: Callable[[EgressError], None],
         on_warning: Callable[[str], None] = log.warning,
         on_floor: Callable[[Floor], None] | None = None,
+        sounds_at_once: int = 1,
     ) -> None:
-        """`wall` is the time of session time 0; `on_error` is told, on any thread, which encoder failed."""
+        """`wall` is the time of session time 0; `on_error` is told, on any thread, which encoder failed.
+
+        `sounds_at_once`: of how many ticks sound is handed over together, so that fewer wake its threads.
+        """
         self.ticks = 0
         """Made so far: the number of the next one."""
         self.mixed: Nanos = 0
@@ -66,6 +72,8 @@ class Production:
         self._relieved: set[str] = set()
         self._area = pipeline.video.size.width * pipeline.video.size.height if pipeline.video else 0
         self._lead = self.mixer.latency
+        self._at_once = sounds_at_once
+        self._held: list[Samples] = []
         self._speech = Speech()
         self._on_floor = on_floor
 
@@ -143,7 +151,8 @@ class Production:
         """End the streams with the tick made last, and wait for their last packets."""
         if self.video:
             self.video.close(self.ticks)
-        self._sounds(self.mixer.flush())
+        self._held.append(self.mixer.flush())
+        self._sounds()
         self._audio.close()
         self._meter.close()
 
@@ -174,8 +183,12 @@ class Production:
         drop = min(self._lead, mixed.shape[1])
         self._lead -= drop
         if drop < mixed.shape[1]:
-            self._sounds(mixed[:, drop:])
+            self._held.append(mixed[:, drop:])
+            if len(self._held) >= self._at_once:
+                self._sounds()
 
-    def _sounds(self, mixed: Samples) -> None:
-        self._audio.offer(mixed)
-        self._meter.offer(mixed)
+    def _sounds(self) -> None:
+        held, self._held = self._held, []
+        sound = held[0] if len(held) == 1 else np.concatenate(held, axis=1)
+        self._audio.offer(sound)
+        self._meter.offer(sound)

@@ -12,8 +12,14 @@ Kind = Literal["connectors", "layouts", "sinks", "storages"]
 
 
 @cache
+def _all() -> Any:
+    """Of every package that is installed: looked through once, for that takes several milliseconds."""
+    return entry_points()
+
+
+@cache
 def _entries(kind: Kind) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=f"egress.{kind}")}
+    return {entry.name: entry for entry in _all().select(group=f"egress.{kind}")}
 
 
 def names(kind: Kind) -> tuple[str, ...]:
