@@ -18,7 +18,7 @@ from egress.control.service import Service
 from egress.model.media import SECOND
 from egress.model.settings import Settings
 from egress.web.auth import is_local
-from egress.web.server import WebServer, address_had
+from egress.web.server import WebServer, address_had, settle
 from egress.web.service import create_service_app
 
 IMPATIENCE = 0.5
@@ -58,6 +58,7 @@ class _Serving:
                 app = create_service_app(service, scheduler=service.scheduler)
                 async with WebServer(app, host=self._host, port=self._port, listener=listener) as web:
                     await self._greet(service, web.url, local=local)
+                    settle()
                     await self._ending.wait()
                     await self._end(service)
         return 0

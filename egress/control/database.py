@@ -16,8 +16,9 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from egress.model.errors import Conflict, EgressError, Fault, RequestError
 from egress.model.secrets import Secret, redact
 
-READERS = 4
-"""Connections, and threads, that read at once."""
+READERS = 2
+"""Connections, and threads, that read at once. With more of them the interpreter is handed around, which costs a list
+of jobs up to twice the CPU."""
 
 BUSY = 10
 """Seconds a connection waits for another one's lock."""

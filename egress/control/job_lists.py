@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, func, or_, select, tuple_
 
 from egress.control.jobs import COLUMNS, KeptJob, kept
 from egress.control.tables import jobs
@@ -44,10 +45,11 @@ def page(
     connection: Connection, only: JobFilter = JobFilter(), *, limit: int = 50, after: str | None = None
 ) -> Page[KeptJob]:
     """Jobs, the latest first; `after` is the `next` of the page before. Raises RequestError when it is none."""
-    statement = _filtered(connection, _PAGE, only).limit(limit + 1)
+    given = _given(connection, only) | {"limit": limit + 1}
     if after is not None:
-        statement = statement.where(tuple_(_J.created, _J.id) < read_cursor(after, int, str))
-    found = [kept(row) for row in connection.execute(statement)]
+        given["after_created"], given["after_id"] = read_cursor(after, int, str)
+    rows = connection.execute(_statement(_shape(connection, only, given)), given).fetchall()
+    found = [kept(row) for row in rows]
     return paged(found, limit, lambda job: (job.created, job.id))
 
 
@@ -81,42 +83,76 @@ def counts(connection: Connection) -> dict[tuple[str, str | None], int]:
 
 def in_rooms(connection: Connection, patterns: Iterable[str]) -> ColumnElement[bool]:
     """Whether a job's room fits one of a caller's patterns, by its address or its name."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    return or_(*(_fits(name, pattern, is_sqlite) for pattern in patterns for name in (_J.room, _J.room_name)))
+    fits, written = _fitting(connection)
+    return or_(*(column.bool_op(fits)(written(pattern)) for pattern in patterns for column in (_J.room, _J.room_name)))
 
 
-def _filtered(connection: Connection, statement: Select[Any], only: JobFilter) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = []
-    if only.states:
-        states = [state.value for state in only.states]
-        conditions.append(_J.state.in_(states) if len(states) > 1 else _J.state == states[0])
-    if only.room is not None:
-        conditions.append(or_(_J.room == only.room, _J.room_name == only.room))
-    if only.rooms:
-        conditions.append(in_rooms(connection, only.rooms))
-    for column, value in (
-        (_J.template, only.template),
-        (_J.pipeline, only.pipeline),
-        (_J.schedule, only.schedule),
-        (_J.server, only.server),
-    ):
-        if value is not None:
-            conditions.append(column == value)
-    if only.since is not None:
-        conditions.append(_J.created >= only.since)
-    if only.until is not None:
-        conditions.append(_J.created < only.until)
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What filters have in common whose statements differ in values only; to build one costs more than to run it."""
+
+    fits: str
+    states: int
+    rooms: int
+    names: frozenset[str]
+
+
+def _given(connection: Connection, only: JobFilter) -> dict[str, Any]:
+    """The values of a filter by the names they have in its statement."""
+    written = _fitting(connection)[1]
+    given: dict[str, Any] = {
+        name: value
+        for name in ("room", "template", "pipeline", "schedule", "server", "since", "until")
+        if (value := getattr(only, name)) is not None
+    }
+    given |= {f"state_{index}": state.value for index, state in enumerate(only.states)}
+    given |= {f"rooms_{index}": written(pattern) for index, pattern in enumerate(only.rooms)}
     if only.text:
-        places = (_J.id, _J.room, _J.room_name, _J.template, _J.pipeline, _J.metadata)
-        conditions.append(or_(*(column.icontains(only.text, autoescape=True) for column in places)))
-    return statement.where(and_(*conditions)) if conditions else statement
+        given["text"] = _SPECIAL.sub(r"/\1", only.text)
+    return given
 
 
-def _fits(column: ColumnElement[str], pattern: str, is_sqlite: bool) -> ColumnElement[bool]:
-    """Whether a column fits a pattern of fnmatch, capitals told from small letters."""
-    return column.bool_op("GLOB")(_glob(pattern)) if is_sqlite else column.bool_op("~")(_regular(pattern))
+def _shape(connection: Connection, only: JobFilter, given: Iterable[str]) -> _Shape:
+    return _Shape(_fitting(connection)[0], len(only.states), len(only.rooms), frozenset(given))
 
 
+@lru_cache(maxsize=256)
+def _statement(shape: _Shape) -> Select[Any]:
+    has = shape.names.__contains__
+    conditions: list[ColumnElement[bool]] = []
+    if shape.states == 1:
+        conditions.append(_J.state == bindparam("state_0"))
+    elif shape.states:
+        conditions.append(_J.state.in_([bindparam(f"state_{index}") for index in range(shape.states)]))
+    if has("room"):
+        conditions.append(or_(_J.room == bindparam("room"), _J.room_name == bindparam("room")))
+    if shape.rooms:
+        given = [bindparam(f"rooms_{index}", type_=Text) for index in range(shape.rooms)]
+        conditions.append(
+            or_(*(column.bool_op(shape.fits)(one) for one in given for column in (_J.room, _J.room_name)))
+        )
+    names = ("template", "pipeline", "schedule", "server")
+    conditions += [_J[name] == bindparam(name) for name in names if has(name)]
+    if has("since"):
+        conditions.append(_J.created >= bindparam("since"))
+    if has("until"):
+        conditions.append(_J.created < bindparam("until"))
+    if has("text"):
+        searched = (_J.id, _J.room, _J.room_name, _J.template, _J.pipeline, _J.metadata)
+        text = bindparam("text", type_=Text)
+        conditions.append(or_(*(column.icontains(text, escape="/") for column in searched)))
+    if has("after_id"):
+        conditions.append(tuple_(_J.created, _J.id) < tuple_(bindparam("after_created"), bindparam("after_id")))
+    return _PAGE.where(*conditions).limit(bindparam("limit"))
+
+
+def _fitting(connection: Connection) -> tuple[str, Callable[[str], str]]:
+    """The operator by which a column fits a pattern of fnmatch, capitals told from small letters, and how it has that
+    pattern written."""
+    return ("GLOB", _glob) if connection.dialect.name == "sqlite" else ("~", _regular)
+
+
+_SPECIAL = re.compile(r"([%_/])")
 _PART = re.compile(r"(?P<any>\*+)|(?P<one>\?)|\[(?P<set>!?\]?[^\]]*)\]|(?P<char>.)", re.DOTALL)
 
 

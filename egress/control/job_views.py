@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from egress.control.jobs import KeptJob
-from egress.control.values import rfc3339
+from egress.control.values import Micros, rfc3339
 
-_TEXT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_string: Callable[[str], str] = json.encoder.encode_basestring_ascii
 _NOWHERE: dict[str, Any] = {}
 
 LIVE = ("live", "whip", "thumbnail")
 """What `job_moves.set_live` may say beside `manifest`, `publish`, `paused` and `destinations`: each is in the view, or
 null."""
+
+_NOTHING_TOLD = "".join(f',"{name}":null' for name in LIVE) + ',"destinations":[]'
 
 
 def encode(job: KeptJob) -> bytes:
@@ -25,7 +28,7 @@ def encode(job: KeptJob) -> bytes:
 
 def encode_page(jobs: Iterable[KeptJob], next_: str | None) -> bytes:
     """A page of jobs as JSON: items, and the cursor of what follows."""
-    return f'{{"items":[{",".join(map(_encoded, jobs))}],"next":{_TEXT.encode(next_)}}}'.encode()
+    return f'{{"items":[{",".join(map(_encoded, jobs))}],"next":{_JSON.encode(next_)}}}'.encode()
 
 
 def view(job: KeptJob) -> dict[str, Any]:
@@ -51,35 +54,33 @@ def _of_the_moment(job: KeptJob) -> str:
 
 
 def _made(job: KeptJob) -> str:
+    # Written field by field: a page of fifty is made several times as fast as from dictionaries.
     live = job.live if job.live_json else _NOWHERE
-    head = {
-        "id": job.id,
-        "room": job.room,
-        "room_name": job.room_name,
-        "pipeline": job.pipeline,
-        "template": job.template,
-        "trigger": job.trigger,
-        "schedule": job.schedule,
-        "state": job.state.value,
-        "desired": job.desired,
-        "paused": bool(live.get("paused")),
-        "reason": job.reason,
-        "blame": job.blame.value if job.blame else None,
-        "attempts": job.attempts,
-        "created": rfc3339(job.created),
-        "started": job.started and rfc3339(job.started),
-        "ended": job.ended and rfc3339(job.ended),
-        "duration": job.duration_ns / 1e9,
-        "cost": job.cost_milli / 1000,
-        "server": job.server,
-        "caller": job.caller,
-        "links": {
-            "self": f"/api/v1/jobs/{job.id}",
-            "live": (live.get("live") or _NOWHERE).get("url"),
-            "manifest": live.get("manifest"),
-            "publish": live.get("publish"),
-        },
-        **{name: live.get(name) for name in LIVE},
-        "destinations": live.get("destinations", ()),
-    }
-    return f'{_TEXT.encode(head)[:-1]},"metadata":{job.metadata_json},"figures":{job.figures_json or "null"}}}'
+    watched = (live.get("live") or _NOWHERE).get("url")
+    return (
+        f'{{"id":{_string(job.id)},"room":{_string(job.room)},"room_name":{_string(job.room_name)}'
+        f',"pipeline":{_string(job.pipeline)},"template":{_text(job.template)},"trigger":{_text(job.trigger)}'
+        f',"schedule":{_text(job.schedule)},"state":"{job.state.value}","desired":"{job.desired}"'
+        f',"paused":{"true" if live.get("paused") else "false"},"reason":{_string(job.reason)}'
+        f',"blame":{_text(job.blame and job.blame.value)},"attempts":{job.attempts}'
+        f',"created":"{rfc3339(job.created)}","started":{_time(job.started)},"ended":{_time(job.ended)}'
+        f',"duration":{job.duration_ns / 1e9!r},"cost":{job.cost_milli / 1000!r},"server":{_text(job.server)}'
+        f',"caller":{_string(job.caller)},"links":{{"self":{_string("/api/v1/jobs/" + job.id)},"live":{_text(watched)}'
+        f',"manifest":{_text(live.get("manifest"))},"publish":{_text(live.get("publish"))}}}{_told(live)}'
+        f',"metadata":{job.metadata_json},"figures":{job.figures_json or "null"}}}'
+    )
+
+
+def _told(live: Mapping[str, Any]) -> str:
+    if not live:
+        return _NOTHING_TOLD
+    told = {name: live.get(name) for name in LIVE} | {"destinations": live.get("destinations", ())}
+    return f",{_JSON.encode(told)[1:-1]}"
+
+
+def _text(text: str | None) -> str:
+    return "null" if text is None else _string(text)
+
+
+def _time(at: Micros | None) -> str:
+    return "null" if at is None else f'"{rfc3339(at)}"'

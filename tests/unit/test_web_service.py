@@ -161,7 +161,7 @@ class Drawn(Previews):
     """Draws without drawing, when it is let."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, None)
+        super().__init__(folder)
         self.runs: list[list[str]] = []
         self.let = asyncio.Event()
         self.error: Exception | None = None
