@@ -78,10 +78,14 @@ class Limiter:
         self._held: Samples = np.ones(_AHEAD, np.float32)
         self._calm = True
         """Whether the gain is 1 as far as it is known."""
+        self._still = self.latency
+        """How many samples, the last ones given, were silence that was said to be."""
+        self._nothing = np.zeros((self._channels, 0), np.float32)
 
     def process(self, sound: Samples) -> Samples:
         """As many samples as are given, those of `latency` samples ago."""
         count = sound.shape[1]
+        self._still = 0
         joined = np.concatenate((self._past, sound), axis=1)
         self._past = joined[:, count:]
         self._unread += count
@@ -99,6 +103,25 @@ class Limiter:
             return out
         self.limited += 1
         return out * gain
+
+    def silence(self, count: int) -> Samples:
+        """As `process` of so much silence. Where nothing is heard any more that is nearly for nothing; what is given
+        then is given again, and cannot be written to."""
+        if self._nothing.shape[1] != count:
+            self._nothing = np.zeros((self._channels, count), np.float32)
+            self._nothing.flags.writeable = False
+        if not self._calm or self._still < self.latency:
+            still = self._still + count
+            out = self.process(self._nothing)
+            self._still = still
+            return out
+        self._unread += count
+        steps = max(0, self._unread - _AFTER) // _STEP
+        self._unread -= steps * _STEP
+        known = self._gain.size + steps * _STEP - count
+        if known != self._gain.size:
+            self._gain = np.ones(known, np.float32)
+        return self._nothing
 
     def _follow(self, joined: Samples, steps: int) -> Samples:
         """The gain of the `steps` steps that are AHEAD of those whose peaks are read now."""

@@ -44,7 +44,7 @@ class Mixer:
 
     def mix(self, blocks: Sequence[Samples], n: int) -> Samples:
         """The next `n` samples, float32 (channels, n), of blocks of shape (2, n); no blocks are silence."""
-        return self._limiter.process(self._sum(blocks, n))
+        return self._limiter.process(self._sum(blocks, n)) if blocks else self._limiter.silence(n)
 
     def flush(self) -> Samples:
         """The last `latency` samples of the mix; afterwards the mixer is as new."""

@@ -91,3 +91,17 @@ def test_reset_forgets_the_past() -> None:
     assert not limiter.process(np.zeros((2, 960), np.float32)).any()
     quiet = both(0.1 * TIME)
     assert np.array_equal(limiter.process(quiet)[:, Limiter.latency :], quiet[:, : -Limiter.latency])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_silence_that_is_said_to_be_is_as_silence_that_is_given(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    told, given = Limiter(2, CEILING), Limiter(2, CEILING)
+    for _ in range(200):
+        count = int(random.choice([1, 47, 48, 160, 294, 960, 1600]))
+        if random.random() < 0.15:
+            sound = (random.choice([0.1, 3.0]) * random.uniform(-1, 1, (2, count))).astype(np.float32)
+            assert np.array_equal(told.process(sound), given.process(sound))
+        else:
+            assert np.array_equal(told.silence(count), given.process(np.zeros((2, count), np.float32)))
+    assert told.limited == given.limited > 0
