@@ -101,18 +101,19 @@ class Ingest:
         """What a worker gets to see of the query."""
         return tuple(request.query_params.multi_items())
 
+    async def received(self, request: Request) -> bytes | Response:
+        """The whole body, however often it is asked for; or the refusal of one that is too long, late or cut off."""
+        if not hasattr(request.state, "received"):
+            request.state.received = await _read(request)
+        whole: bytes | Response = request.state.received
+        return whole
+
     async def _pass_on(self, request: Request, url: str) -> Response:
         if self._client is None:
             return refusal(503, "the server is stopping")
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT):
-                body = await bounded_body(request, LARGEST_BODY)
-        except ClientDisconnect:
-            return refusal(400, "the request was cut off")
-        except TimeoutError:
-            return refusal(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} s")
-        if body is None:
-            return refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
+        body = await self.received(request)
+        if isinstance(body, Response):
+            return body
         headers = self.passed_in(request)
         try:
             async with self._client.stream(
@@ -126,6 +127,19 @@ class Ingest:
         if content is None:
             return refusal(502, "the room's answer is too long")
         return Response(content, answer.status_code, _returned(answer))
+
+
+async def _read(request: Request) -> bytes | Response:
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT):
+            body = await bounded_body(request, LARGEST_BODY)
+    except ClientDisconnect:
+        return refusal(400, "the request was cut off")
+    except TimeoutError:
+        return refusal(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} s")
+    if body is None:
+        return refusal(413, f"the body is over {LARGEST_BODY // 1024} KiB; an SDP offer is far smaller")
+    return body
 
 
 async def _bounded(answer: httpx.Response) -> bytes | None:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from egress.control.lives import Live
 from egress.control.service import GUEST, Service
-from egress.model.errors import EgressError, Forbidden
+from egress.model.errors import EgressError, Forbidden, RequestError
+from egress.rooms import sdp
 from egress.web import answers
 from egress.web.auth import Gate
 from egress.web.ingest import Ingest, refusal
@@ -38,6 +39,8 @@ class Publishing(Ingest):
 
     async def resource(self, request: Request) -> Response:
         """`/whip/{room}/{resource}`: as for `Ingest`, by those who may publish."""
+                if (refused := await self._unfit(request)) is not None:
+                    return refused
         if request.method == "OPTIONS":
             return self.preflight()
         try:
@@ -70,6 +73,23 @@ class Publishing(Ingest):
             wrong = f"this token is for the role {role[:100]}; leave ?role= out, or bring another token"
             raise Forbidden(wrong, (("role", "is not the token's"),))
         request.state.role = role if role is not None else said
+
+    async def _unfit(self, request: Request) -> Response | None:
+        """The refusal of an offer that no worker would take: nothing is started for it."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/sdp":
+            message = f"the offer must come as application/sdp, not {kind[:60] or 'without a Content-Type'}"
+            return refusal(415, message, {"Accept-Post": "application/sdp"})
+        body = await self.received(request)
+        if isinstance(body, Response):
+            return body
+        try:
+            sdp.read(body.decode())
+        except UnicodeDecodeError:
+            return refusal(400, "the offer is not UTF-8 text")
+        except RequestError as error:
+            return refusal(400, error.message)
+        return None
 
     def _live(self, room: str) -> Live | None:
         live = self._service.live(room)

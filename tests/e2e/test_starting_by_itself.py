@@ -145,9 +145,9 @@ async def test_a_room_of_janus_that_somebody_joins_is_recorded(tmp_path: Path) -
 async def test_publishers_who_come_to_a_studio_open_it_once_and_it_is_live(tmp_path: Path) -> None:
     async with served(tmp_path) as serve:
         sdp = {"content-type": "application/sdp"}
-        refused = await serve.http.post("/whip/elsewhere", content=b"v=0", headers=sdp)
-        assert refused.status_code == 404 and "template" in refused.text
         async with publishing() as one, publishing() as other:
+            refused = await serve.http.post("/whip/elsewhere", content=await one.offer(), headers=sdp)
+            assert refused.status_code == 404 and "template" in refused.text
 
             async def publish(publisher: Publisher) -> None:
                 answer = await serve.http.post("/whip/studio", content=await publisher.offer(), headers=sdp)

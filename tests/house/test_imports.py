@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": {"model", "disk", "programs", "storage"},
     "storage": {"model", "disk"},
     "demo": {"model"},
-    "web": {"model", "serving", "control", "pipelines", "storage"},
+    "web": {"model", "serving", "control", "pipelines", "storage", "rooms"},
     "control": {"model", "pipelines", "ordering", "disk", "lines", "storage", "pinned"},
     "pipelines": {"model"},
     "programs": {"model"},

@@ -31,6 +31,18 @@ from egress.web.service import create_service_app
 
 SECRET = b"s" * 32
 ANYBODY = Caller("somebody", frozenset({"admin"}))
+OFFER = b"\r\n".join(
+    (
+        b"v=0",
+        b"m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        b"a=rtpmap:111 opus/48000/2",
+        b"a=ice-ufrag:abcd",
+        b"a=ice-pwd:abcdefghijklmnopqrstuvwx",
+        b"a=fingerprint:sha-256 " + b":".join([b"AB"] * 32),
+    )
+)
+"""An SDP offer that a worker may take."""
+OFFERED = {"Content-Type": "application/sdp"}
 
 
 @dataclass

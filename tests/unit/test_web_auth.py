@@ -21,7 +21,7 @@ from egress.model.secrets import Secret
 from egress.model.settings import Settings
 from egress.web.auth import REMEMBERED, TRIES, Gate, is_local
 from egress.web.service import NOUNS
-from tests.unit.front import SECRET, Stand, browser
+from tests.unit.front import OFFER, OFFERED, SECRET, Stand, browser
 
 ROUTES = [
     (route.methods, route.path, noun.said[route.operation_id].scope)
@@ -204,7 +204,8 @@ async def test_publishers_need_a_token_where_one_is_set_or_keys_are(tmp_path: Pa
     }
     async with browser(stand) as web:
         for token, status in tokens.items():
-            answer = await web.post("/whip/here", headers={"Authorization": f"Bearer {token}"}, content=b"v=0")
+            headers = {"Authorization": f"Bearer {token}", **OFFERED}
+            answer = await web.post("/whip/here", headers=headers, content=OFFER)
             assert answer.status_code == status, (token, answer.text)
             assert answer.headers["access-control-allow-origin"] == "*"
         assert (await web.post("/whip/here", content=b"v=0")).status_code == 401

@@ -21,7 +21,7 @@ from egress.model.settings import Settings
 from egress.web.origins import Origins
 from egress.web.previews import MOST_WAITING, Previews
 from egress.web.server import WebServer
-from tests.unit.front import SECRET, Stand, browser
+from tests.unit.front import OFFER, OFFERED, SECRET, Stand, browser
 from tests.unit.test_web_playlist import live
 
 
@@ -61,11 +61,30 @@ async def test_the_worker_hears_the_token_it_wants_whatever_let_the_publisher_in
 
 async def test_a_publisher_opens_the_room_it_comes_to(stand: Stand) -> None:
     async with browser(stand) as web:
-        assert (await web.post("/whip/new", content=b"v=0")).status_code == 404
+        assert (await web.post("/whip/new", content=OFFER, headers=OFFERED)).status_code == 404
         assert stand.opened == ["new"]
         assert (await web.options("/whip/other")).status_code == 204
         assert (await web.delete("/whip/other/one")).status_code == 404
     assert stand.opened == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("offer", "kind", "status", "says"),
+    [
+        (OFFER, "application/json", 415, "application/sdp"),
+        (b"v=0", "application/sdp", 400, "no m-line"),
+        (OFFER.partition(b"a=ice")[0], "application/sdp", 400, "no ICE credentials"),
+        (b"\xff", "application/sdp", 400, "not UTF-8"),
+        (b"x" * 300_000, "application/sdp", 413, "256 KiB"),
+    ],
+)
+async def test_an_offer_that_no_worker_would_take_opens_no_room(
+    stand: Stand, offer: bytes, kind: str, status: int, says: str
+) -> None:
+    async with browser(stand) as web:
+        answer = await web.post("/whip/new", content=offer, headers={"Content-Type": kind})
+        assert answer.status_code == status and says in answer.text
+    assert not stand.opened
 
 
 async def test_publishers_are_in_the_role_of_their_token_or_else_in_the_one_they_say(
@@ -84,8 +103,8 @@ async def test_publishers_are_in_the_role_of_their_token_or_else_in_the_one_they
     async with WebServer(inner) as server, browser(stand) as web:
 
         async def publish(token: str, query: str) -> int:
-            headers = {"Authorization": f"Bearer {token}"}
-            return (await web.post(f"/whip/standup{query}", content=b"v=0", headers=headers)).status_code
+            headers = {"Authorization": f"Bearer {token}", **OFFERED}
+            return (await web.post(f"/whip/standup{query}", content=OFFER, headers=headers)).status_code
 
         for token, query in ((host, ""), (host, "?role=Host"), (anyone, "?role=speaker"), (anyone, "")):
             assert await publish(token, query) == 404
@@ -166,7 +185,7 @@ class Drawn(Previews):
         self.let = asyncio.Event()
         self.error: Exception | None = None
 
-    async def _run(self, arguments: list[str]) -> None:
+    async def _run(self, arguments: list[str], assets: Path | None) -> None:
         self.runs.append(arguments)
         await self.let.wait()
         if self.error is not None:
@@ -179,17 +198,17 @@ class Drawn(Previews):
 
 async def test_a_picture_is_drawn_once_for_all_who_want_it(tmp_path: Path) -> None:
     previews = Drawn(tmp_path / "previews")
-    wanted = [asyncio.create_task(previews.picture(PIPELINE, **ASKED)) for _ in range(MOST_WAITING)]
+    wanted = [asyncio.create_task(previews.picture(PIPELINE, None, **ASKED)) for _ in range(MOST_WAITING)]
     while not previews.runs:
         await asyncio.sleep(0)
     with pytest.raises(NoCapacity):
-        await previews.picture(PIPELINE, **ASKED)
+        await previews.picture(PIPELINE, None, **ASKED)
     previews.let.set()
     (path,) = set(await asyncio.gather(*wanted))
     assert path.read_bytes() == b"png" and len(previews.runs) == 1
     other = PIPELINE.model_copy(update={"about": "Others."})
-    assert await previews.picture(other, **ASKED) != path
-    assert await previews.picture(PIPELINE, **{**ASKED, "theme": "light"}) != path and len(previews.runs) == 3
+    assert await previews.picture(other, None, **ASKED) != path
+    assert await previews.picture(PIPELINE, None, **{**ASKED, "theme": "light"}) != path and len(previews.runs) == 3
     assert "--theme=light" in previews.runs[2] and "--size=320x180" in previews.runs[2]
     assert len(list(path.parent.iterdir())) == 3
 
@@ -200,14 +219,16 @@ async def test_a_picture_that_fails_leaves_nothing(tmp_path: Path, error: Except
     previews.error = error
     previews.let.set()
     with pytest.raises(type(error)):
-        await previews.picture(PIPELINE, **ASKED)
+        await previews.picture(PIPELINE, None, **ASKED)
     assert not list((tmp_path / "previews").iterdir())
 
 
 async def test_no_secret_of_a_pipeline_goes_to_its_picture(tmp_path: Path) -> None:
     sinks = [{"kind": "rtmp", "to": "rtmp://h/app/canary"}]
     previews = Drawn(tmp_path / "previews")
-    wanted = asyncio.create_task(previews.picture(Pipeline.model_validate({"name": "m", "sinks": sinks}), **ASKED))
+    wanted = asyncio.create_task(
+        previews.picture(Pipeline.model_validate({"name": "m", "sinks": sinks}), None, **ASKED)
+    )
     while not previews.runs:
         await asyncio.sleep(0)
     source = await asyncio.to_thread(Path(previews.runs[0][0]).read_text)
