@@ -32,6 +32,8 @@ class Publishing(Ingest):
         try:
             await self._admit(request, room)
             if self._whip(room) is None:
+                if (refused := await self._unfit(request)) is not None:
+                    return refused
                 await self._service.open_room(room, _role(request) or GUEST)
         except EgressError as error:
             return _refused(error)
@@ -39,8 +41,6 @@ class Publishing(Ingest):
 
     async def resource(self, request: Request) -> Response:
         """`/whip/{room}/{resource}`: as for `Ingest`, by those who may publish."""
-                if (refused := await self._unfit(request)) is not None:
-                    return refused
         if request.method == "OPTIONS":
             return self.preflight()
         try:
@@ -64,16 +64,6 @@ class Publishing(Ingest):
         role = _role(request)
         return (*others, ("role", role)) if role else others
 
-    async def _admit(self, request: Request, room: str) -> None:
-        live = self._live(room)
-        address = live.room if live is not None else f"local:{quote(room, safe='')}"
-        role = await self._gate.publisher(request, address, live.token if live is not None else None)
-        said = request.query_params.get("role", "").strip()
-        if role is not None and said and said.lower() != role.lower():
-            wrong = f"this token is for the role {role[:100]}; leave ?role= out, or bring another token"
-            raise Forbidden(wrong, (("role", "is not the token's"),))
-        request.state.role = role if role is not None else said
-
     async def _unfit(self, request: Request) -> Response | None:
         """The refusal of an offer that no worker would take: nothing is started for it."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -90,6 +80,16 @@ class Publishing(Ingest):
         except RequestError as error:
             return refusal(400, error.message)
         return None
+
+    async def _admit(self, request: Request, room: str) -> None:
+        live = self._live(room)
+        address = live.room if live is not None else f"local:{quote(room, safe='')}"
+        role = await self._gate.publisher(request, address, live.token if live is not None else None)
+        said = request.query_params.get("role", "").strip()
+        if role is not None and said and said.lower() != role.lower():
+            wrong = f"this token is for the role {role[:100]}; leave ?role= out, or bring another token"
+            raise Forbidden(wrong, (("role", "is not the token's"),))
+        request.state.role = role if role is not None else said
 
     def _live(self, room: str) -> Live | None:
         live = self._service.live(room)
