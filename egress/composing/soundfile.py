@@ -37,6 +37,8 @@ LOSS = 9_600
 """Longer stretches without sound, over 200 ms, are silence and not packets that were lost."""
 
 _AHEAD: Nanos = 60 * MILLISECOND
+_BURST: Nanos = SECOND // 4
+"""So much more is read and decoded whenever something is: what that takes lies in the processor's cache then."""
 _ROLL: Nanos = SECOND // 5
 """Reading begins this long before what is asked for: an Opus decoder needs 80 ms to be right (RFC 7845 4.6)."""
 
@@ -94,6 +96,7 @@ class SoundFile(ABC):
         self._count = Counting()
         self._from = max(at, clip.start)
         self._read_to: Nanos = -(1 << 62)
+        self._broken: Exception | None = None
         self._cursor: int | None = None
         self._correcting = False
         for other in container.streams:
@@ -148,6 +151,19 @@ class SoundFile(ABC):
         return self._count.take(at * RATE / SECOND, samples)
 
     def _read(self, until: Nanos) -> None:
+        if self._read_to >= until:
+            return
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._read_on(until + _BURST)
+        except (av.FFmpegError, OSError) as error:
+            # What could be read is heard first.
+            if self._read_to < until:
+                raise
+            self._broken = error
+
+    def _read_on(self, until: Nanos) -> None:
         while not self.over and self._read_to < until:
             packet = next(self._packets, None)
             if packet is None:
