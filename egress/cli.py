@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--listen", metavar="HOST:PORT", help="default: 127.0.0.1:8080 (EGRESS_LISTEN)")
     serve.add_argument("--database", metavar="URL", help="default: a file in the spool (EGRESS_DATABASE)")
+    serve.add_argument("--advertise", metavar="URL", help="where people reach this server (EGRESS_ADVERTISE)")
     serve.add_argument("--to", type=_folder, default=Path(), metavar="DIR", help="output folder, default: here")
     serve.add_argument("--json", action="store_true", help="say where it listens as a JSON line")
     _settings_flags(serve)

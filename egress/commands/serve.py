@@ -27,7 +27,8 @@ IMPATIENCE = 0.5
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    settings = settings_of(arguments, database=arguments.database, listen=arguments.listen)
+    own = {name: getattr(arguments, name) for name in ("database", "listen", "advertise")}
+    settings = settings_of(arguments, **own)
     logs.configure(settings.log_level, "json" if arguments.json else settings.log_format)
     with asyncio.Runner() as runner:
         return runner.run(_Serving(arguments, settings).run())

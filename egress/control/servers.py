@@ -19,7 +19,8 @@ DEAD_AFTER = 30_000_000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server; `spool` tells which others can reach its files, `capacity_milli` is thousandths of a core."""
+    """One server; `spool` tells which others can reach its files, `capacity_milli` is thousandths of a core,
+    `advertised` where people reach it, if that is known."""
 
     id: str
     name: str
@@ -29,10 +30,13 @@ class Server:
     draining: bool
     started: Micros
     heartbeat: Micros
+    advertised: str | None = None
 
 
 _S = servers.c
-_COLUMNS = (_S.id, _S.name, _S.url, _S.spool, _S.capacity_milli, _S.draining, _S.started, _S.heartbeat)
+_COLUMNS = (
+    *(_S.id, _S.name, _S.url, _S.spool, _S.capacity_milli, _S.draining, _S.started, _S.heartbeat, _S.advertised),
+)
 _LIVING = tuple(sorted(state.value for state in JobState if state not in ENDED))
 
 
@@ -81,5 +85,5 @@ def prune(connection: Connection, before: Micros) -> int:
 
 
 def _server(row: Sequence[Any]) -> Server:
-    id_, name, url, spool, capacity, draining, started, heartbeat = row
-    return Server(id_, name, url, spool, capacity, bool(draining), started, heartbeat)
+    id_, name, url, spool, capacity, draining, started, heartbeat, advertised = row
+    return Server(id_, name, url, spool, capacity, bool(draining), started, heartbeat, advertised)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from egress.control import admission, commission, entry, events, job_moves, jobs
 from egress.control.errands import Errands
 from egress.control.first_template import furnish
 from egress.control.following import PICTURE, THUMBNAILS
+from egress.control.holders import Holders
 from egress.control.jobs import Created, Draft, KeptJob
 from egress.control.lives import Live, Lives
 from egress.control.outbox import Outbox
@@ -27,6 +29,7 @@ from egress.control.triggers import Triggers
 from egress.control.updates import Update, Updates
 from egress.control.values import Micros, micros
 from egress.control.whereabouts import addresses
+from egress.control.worker_logs import ASKED, WorkerLogs
 from egress.model import control
 from egress.model.errors import Conflict, Draining, EgressError, Forbidden
 from egress.model.internet import anywhere, public
@@ -66,7 +69,10 @@ class Service:
         self.supervisor = Supervisor(store, settings, server, self._updates, self._tell_hls, self._lives.ended)
         self.scheduler = Scheduler(self)
         self.outbox = Outbox(store, server.id, judge=anywhere if settings.webhook_private else public)
-        self._errands = Errands(store, server.id, self._obey)
+        self._errands = Errands(store, server.id, self._asked)
+        self._logs = WorkerLogs(settings.spool, server.id, self._errands)
+        self.holder = Holders(store, server.id, time.monotonic).of
+        """Gives where another server is reached that holds the room or job of a name."""
         self._opening: dict[tuple[str, str], asyncio.Task[str | None]] = {}
 
     @classmethod
@@ -100,6 +106,7 @@ class Service:
                     draining=False,
                     started=now,
                     heartbeat=now,
+                    advertised=settings.advertise,
                 )
                 await store.write(servers.enter, server)
                 service = cls(store, settings, root, server)
@@ -275,10 +282,9 @@ class Service:
         found: Path | None = await asyncio.to_thread(lambda: next(filter(Path.is_file, places), None))
         return found
 
-    def log(self, job_id: str) -> Path | None:
-        """The log of a job's workers; None when there is none here."""
-        path = commission.log_of(self.settings.spool, job_id)
-        return path if path.is_file() else None
+    async def log(self, job: KeptJob, lines: int) -> str:
+        """The last lines of what a job's workers logged, wherever it runs or ran; raises NotFound."""
+        return await self._logs.of(job, lines, shared=self.store.is_shared)
 
     async def drain(self, within: float) -> bool:
         """Take no more jobs, and give those that run so many seconds to end; whether all did.
@@ -301,6 +307,12 @@ class Service:
         for id_ in tuple(self.supervisor.followers):
             await self.stop(id_, reason)
         await self.supervisor.empty()
+
+    async def _asked(self, job_id: str, document: Mapping[str, Any]) -> Event:
+        """What another server is answered."""
+        if document.get("command") == ASKED:
+            return await self._logs.answer(job_id, document)
+        return await self._obey(job_id, document)
 
     async def _obey(self, job_id: str, document: Mapping[str, Any]) -> Event:
         """What the worker of a job of this server answers."""

@@ -265,6 +265,7 @@ servers = Table(
     _number("draining"),
     _number("started"),
     _number("heartbeat"),
+    _text("advertised", null=True),
 )
 
 errands = Table(

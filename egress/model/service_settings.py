@@ -38,6 +38,15 @@ class ServiceSettings(StorageSettings):
             secret=True,
         ),
     )
+    advertise: str | None = field(
+        default=None,
+        metadata=setting(
+            "Address at which browsers and other programs reach this server, like `https://egress-2.example.org`. "
+            "Servers that share a database send publishers and viewers on to the one that holds their room.",
+            address_value,
+            default="none: other servers say on which one it is",
+        ),
+    )
     secret_key: Secret | None = field(
         default=None,
         metadata=setting(

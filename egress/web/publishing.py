@@ -14,10 +14,14 @@ from egress.rooms import sdp
 from egress.web import answers
 from egress.web.auth import Gate
 from egress.web.ingest import Ingest, refusal
+from egress.web.live import sent_on
 
 
 class Publishing(Ingest):
-    """Passes WHIP requests on to the worker that holds the room; a POST to a room where no job runs may start one."""
+    """Passes WHIP requests on to the worker that holds the room; a POST to a room where no job runs may start one.
+
+    Who publishes into a room that another server holds is sent on to it.
+    """
 
     def __init__(self, service: Service, gate: Gate) -> None:
         super().__init__(self._whip)
@@ -30,6 +34,9 @@ class Publishing(Ingest):
         if request.method == "OPTIONS":
             return self.preflight()
         try:
+            # Before anybody is let in: the token may be one that only the job's own server knows.
+            if self._live(room) is None and (holder := await self._service.holder(room)) is not None:
+                return sent_on(holder, request)
             await self._admit(request, room)
             if self._whip(room) is None:
                 if (refused := await self._unfit(request)) is not None:
@@ -43,8 +50,11 @@ class Publishing(Ingest):
         """`/whip/{room}/{resource}`: as for `Ingest`, by those who may publish."""
         if request.method == "OPTIONS":
             return self.preflight()
+        room = request.path_params["room"]
         try:
-            await self._admit(request, request.path_params["room"])
+            if self._live(room) is None and (holder := await self._service.holder(room)) is not None:
+                return sent_on(holder, request)
+            await self._admit(request, room)
         except EgressError as error:
             return _refused(error)
         return await super().resource(request)

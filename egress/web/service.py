@@ -44,7 +44,7 @@ from egress.web.api import (
 from egress.web.api.sharing import Shared
 from egress.web.auth import Gate, is_local, watching
 from egress.web.limits import Limits, Rate
-from egress.web.live import Live
+from egress.web.live import Live, sent_on
 from egress.web.metrics import Metrics
 from egress.web.origins import Origins
 from egress.web.pages import PAGE_HEADERS, PLAIN, STATIC, policy
@@ -146,6 +146,10 @@ def create_service_app(
         return FileResponse(DASHBOARD / "index.html", headers=_HOME_HEADERS)
 
     async def publish_page(request: Request) -> Response:
+        room = request.path_params["room"]
+        # A page may publish to the server only that it came from.
+        if service.live(room) is None and (holder := await service.holder(room)) is not None:
+            return sent_on(holder, request)
         return FileResponse(STATIC / "publish.html", headers=PAGE_HEADERS)
 
     async def healthy(request: Request) -> Response:
@@ -200,6 +204,7 @@ def create_service_app(
                 page=STATIC / "watch.html",
                 headers={**PAGE_HEADERS, **PLAIN},
                 playback=Playback(watching(service)) if guarded else None,
+                holder=service.holder,
             ),
             Middleware(Limits, rate=Rate(service.settings.api_rate), paths=_API),
         ],

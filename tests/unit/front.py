@@ -20,6 +20,7 @@ from egress.control.store import Store
 from egress.control.tokens import Tokens
 from egress.control.updates import Update, Updates
 from egress.control.values import micros
+from egress.control.worker_logs import WorkerLogs
 from egress.model import control
 from egress.model.errors import Conflict, Draining, Forbidden, RequestError
 from egress.model.job import JobState
@@ -30,7 +31,6 @@ from egress.ordering import new_job_id
 from egress.web.service import create_service_app
 
 SECRET = b"s" * 32
-ANYBODY = Caller("somebody", frozenset({"admin"}))
 OFFER = b"\r\n".join(
     (
         b"v=0",
@@ -43,6 +43,7 @@ OFFER = b"\r\n".join(
 )
 """An SDP offer that a worker may take."""
 OFFERED = {"Content-Type": "application/sdp"}
+ANYBODY = Caller("somebody", frozenset({"admin"}))
 
 
 @dataclass
@@ -62,13 +63,14 @@ class Stand:
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True, "message": "done"})
     callbacks: list[Callable[[str, Mapping[str, Any]], None]] = field(default_factory=list)
     picture: Path | None = None
-    logged: Path | None = None
+    holders: dict[str, str] = field(default_factory=dict)
     unreachable: Exception | None = None
     capacity: admission.Room = field(default_factory=lambda: admission.Room(4000, 1000))
 
     def __post_init__(self) -> None:
         at = micros()
         self.updates = Updates(self.store)
+        self.logs = WorkerLogs(self.root, "srv_1", None)  # type: ignore[arg-type]
         self.server = Server("srv_1", "one", "http://127.0.0.1:8080", str(self.root), 4000, False, at, at)
 
     async def start(
@@ -130,8 +132,11 @@ class Stand:
     async def thumbnail(self, job_id: str) -> Path | None:
         return self.picture
 
-    def log(self, job_id: str) -> Path | None:
-        return self.logged
+    async def log(self, job: KeptJob, lines: int) -> str:
+        return await self.logs.of(job, lines, shared=False)
+
+    async def holder(self, name: str) -> str | None:
+        return self.holders.get(name)
 
     def run(self, job: KeptJob, *folders: Path, whip: str | None = None, token: Secret | None = None) -> None:
         """Have a job be live."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from egress.control import job_moves, keys
+from egress.control.commission import log_of
 from egress.control.store import Store
 from egress.model.errors import Draining, NoCapacity
 from egress.model.settings import Settings
@@ -156,8 +157,9 @@ async def test_picture_and_log_are_there_once_there_are_any(stand: Stand) -> Non
         assert (picture.content, picture.headers["content-type"]) == (b"\xff\xd8\xff", "image/jpeg")
         there = await stand.store.write(job_moves.take_over, job.id, "srv_other", job.server)
         assert there and "srv_other" in (await web.get(f"/api/v1/jobs/{job.id}/log")).json()["message"]
-        stand.logged = stand.root / "a.log"
-        stand.logged.write_text("".join(f"line {number}\n" for number in range(100_000)))
+        log = log_of(stand.root, job.id)
+        log.parent.mkdir()
+        log.write_text("".join(f"line {number}\n" for number in range(100_000)))
         assert (await web.get(f"/api/v1/jobs/{job.id}/log?tail=2")).text == "line 99998\nline 99999\n"
         whole = (await web.get(f"/api/v1/jobs/{job.id}/log?tail=10000")).text
         assert whole.startswith("line 90000\n") and whole.count("\n") == 10_000

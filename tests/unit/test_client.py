@@ -15,6 +15,7 @@ from egress import client as clients
 from egress.cli import main
 from egress.client import Client, ServiceError
 from egress.control import job_moves, keys
+from egress.control.commission import log_of
 from egress.control.store import Store
 from egress.model.errors import Blame, Draining, Forbidden, NotFound, RequestError, RoomUnreachable, Unauthorized
 from egress.model.job import JobState
@@ -327,7 +328,8 @@ def test_the_last_lines_of_a_log_are_shown(
     job = served.do(served.stand.job()).id
     assert main(["jobs", "logs", job]) == 2
     assert "the log of this job is not there" in capsys.readouterr().err
-    served.stand.logged = tmp_path / "job.log"
-    served.stand.logged.write_text("one\ntwo\nthree\n")
+    log = log_of(served.stand.root, job)
+    log.parent.mkdir(parents=True)
+    log.write_text("one\ntwo\nthree\n")
     assert main(["jobs", "logs", job, "--tail", "2"]) == 0
     assert capsys.readouterr().out == "two\nthree\n"

@@ -140,8 +140,7 @@ async def test_a_job_goes_from_its_start_to_its_file_and_all_of_it_is_told(tmp_p
             "job.finished",
         ]
         assert {update.room for update in heard} == {"local:standup"}
-        log = service.log(job.id)
-        assert log is not None and log.read_text() == f"attempt 1 of {job.id}\n"
+        assert await service.log(job, 10) == f"attempt 1 of {job.id}\n"
         assert not there(follower.order.folder)
         assert service.live("standup") is None
         hearing.cancel()
@@ -438,7 +437,8 @@ async def test_what_is_removed_takes_its_files_along_but_none_outside_of_the_out
         assert not there(made.location) and there(precious)
         await service.remove(job.id)
         assert there(precious)
-        assert service.log(job.id) is None
+        with pytest.raises(NotFound, match="the log of this job is not there"):
+            await service.log(job, 10)
         with pytest.raises(NotFound):
             await service.store.read(jobs.get, job.id)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path as File
 from typing import Annotated
 
 from fastapi import Header, Query
@@ -36,7 +35,6 @@ _EXAMPLE = {
     "overrides": {"title": "Stand-up", "layout": "speaker"},
     "metadata": {"team": "blue"},
 }
-_KEEP_LOG = 256 << 10
 
 Time = Annotated[datetime | None, Query(description="RFC 3339, like 2026-03-01T12:00:00Z.")]
 Text = Annotated[str | None, Query(max_length=300)]
@@ -162,13 +160,7 @@ async def get_log(
     """What the worker of a job logged."""
     asked = call(request)
     job = await asked.job(id)
-    path = asked.service.log(id)
-    text = await asked.service.store.run(lambda: _last_lines(path, tail)) if path is not None else None
-    if text is None:
-        elsewhere = job.server not in (None, asked.service.server.id)
-        where = f"is on the server that ran it, {job.server}" if elsewhere else "is not there, or not any more"
-        raise NotFound(f"the log of this job {where}", (("id", f"its log {where}"),))
-    return PlainTextResponse(text, headers={"Cache-Control": "no-store"})
+    return PlainTextResponse(await asked.service.log(job, tail), headers={"Cache-Control": "no-store"})
 
 
 def _states(text: str | None) -> tuple[JobState, ...]:
@@ -190,16 +182,3 @@ def _instant(field: str, at: datetime | None) -> int | None:
         what = "says no offset; write it like 2026-03-01T12:00:00Z"
         raise RequestError(f"{field}: {what}", ((field, what),))
     return since_epoch(at)
-
-
-def _last_lines(path: File, most: int) -> str | None:
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            begin = max(0, file.tell() - _KEEP_LOG)
-            file.seek(begin)
-            text = file.read(_KEEP_LOG).decode("utf-8", "replace")
-    except OSError:
-        return None
-    lines = text.splitlines(keepends=True)
-    return "".join((lines[1:] if begin else lines)[-most:])
