@@ -169,6 +169,8 @@ async def test_a_webhooks_secret_is_said_once_and_its_address_without_secrets(st
             ({"url": "ftp://example.org"}, "url"),
             ({"url": "https://"}, "url"),
             ({"url": "https://example.org:0/"}, "url"),
+            ({"url": "http://localhost:9000/h"}, "url"),
+            ({"url": "http://[fd00::1]/h"}, "url"),
             ({"url": "https://example.org", "secret": "short"}, "secret"),
             ({"url": "https://example.org", "mode": "livekit"}, "name"),
             ({"url": "https://example.org", "events": ["no spaces"]}, "events[0]"),

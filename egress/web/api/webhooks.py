@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from egress.control.hooks import Address, Mode, Webhook
 from egress.control.values import rfc3339
 from egress.model.errors import NotFound, RequestError
 from egress.model.forms import read_form
+from egress.model.internet import anywhere, public
 from egress.model.look import Document
 from egress.model.problems import one_of
 from egress.model.secrets import HIDDEN, Secret
@@ -57,6 +59,7 @@ async def create_webhook(request: Request) -> Response:
     asked = call(request)
     everywhere(asked)
     doc = _read(await body(request))
+    _check_reach(asked, doc)
     _check_livekit(doc)
     secret = doc.secret or signing.new_secret()
     store = asked.service.store
@@ -99,6 +102,7 @@ async def put_webhook(request: Request, id: Id) -> Response:
     asked = call(request)
     everywhere(asked)
     doc = _read(await body(request))
+    _check_reach(asked, doc)
     sealer = asked.service.store.sealer
 
     def change(connection: Connection) -> Webhook:
@@ -184,6 +188,19 @@ async def replay_delivery(request: Request, id: Id, delivery: Id) -> Response:
 async def _known(asked: Call, id_: str) -> None:
     everywhere(asked)
     await asked.service.store.read(hooks.get, id_)
+
+
+def _check_reach(asked: Call, doc: WebhookDoc) -> None:
+    """Refuse addresses that nothing will ever be sent to; what a name leads to is judged when something is sent."""
+    judge = anywhere if asked.service.settings.webhook_private else public
+    host = urlsplit(doc.url).hostname or ""
+    try:
+        wrong = judge(ip_address("127.0.0.1" if host == "localhost" else host))
+    except ValueError:
+        return
+    if wrong:
+        what = f"{host} is {wrong}; the setting webhook_private (EGRESS_WEBHOOK_PRIVATE) allows private ones"
+        raise RequestError(f"url: {what}", (("url", what),))
 
 
 def _check_livekit(doc: WebhookDoc, before: Address | None = None) -> None:
