@@ -8,6 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", max_examples=2000, print_blob=True, deadline=None, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+"""Made inputs are the same in every run, so that no change is refused for what it has not touched.
+
+`HYPOTHESIS_PROFILE=explore tests/run tests/unit/test_calendar.py` tries many others, each time different ones.
+"""
 
 COMPONENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),

@@ -109,7 +109,7 @@ def test_a_room_is_taken_while_its_job_lives(store: Store, race) -> None:
 states = st.sampled_from(JobState)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(states, max_size=12))
 def test_a_job_moves_as_the_table_says_and_every_move_is_told_once(store: Store, steps: list[JobState]) -> None:
     with store.writing() as connection:

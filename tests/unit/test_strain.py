@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from egress.media.strain import MOST_PATIENCE, PATIENCE, SETTLE, SUSTAINED, WINDOW, Load, Rung, Strain
@@ -87,7 +87,6 @@ def test_every_part_that_does_not_keep_up_is_named() -> None:
         assert Load(*quiet, late, 0, WINDOW * busy // 1000).pressure == expected
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 2000), max_size=200))
 def test_whatever_is_measured_it_moves_by_one_rung_and_only_for_a_reason(pressures: list[int]) -> None:
     states = folded(pressures)
