@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import av
@@ -50,78 +51,111 @@ def _even(length: float, tile: int, fit: Fit) -> int:
 class Scaler:
     """Scales, rotates and recolours one track's pictures to yuv420p BT.709 limited; used on one thread.
 
-    Scaling keeps its swscale context, and colour is converted after it at the small size by a SIMD filter: 25 us a
-    426x240 picture, where swscale's own conversion takes 300 us and is two steps too dark.
+    Colour is converted after scaling, at the small size, by a SIMD filter: 25 us a 426x240 picture, where swscale's own
+    conversion takes 300 us and is two steps too dark. What lasts from picture to picture is kept.
     """
 
     def __init__(self, matrix: Matrix | None = None) -> None:
         """`matrix` overrides what the stream says, for senders known to tag wrongly."""
         self._override = {"bt601": _UNTAGGED, "bt709": "bt709", None: None}[matrix]
         self._reformatter = VideoReformatter()
-        self._graph: av.filter.Graph | None = None
-        self._graph_key: tuple[object, ...] | None = None
+        self._seen: tuple[object, ...] | None = None
+        self._way = _Way(Size(0, 0), Size(0, 0), "", full=False, shrinks=False)
 
     def scale(self, frame: av.VideoFrame, tile: Size | None, fit: Fit, rotation: int) -> tuple[av.VideoFrame, Size]:
         """The picture for its tile (None: its own size, made even), and the size it was sent in, once upright."""
+        tags = (frame.format.name, int(frame.colorspace), int(frame.color_range))
+        seen = (frame.width, frame.height, *tags, tile, fit, rotation)
+        if seen != self._seen:
+            # Each picture as the one before, nearly always: what is to be done to it is found once.
+            self._way, self._seen = self._find(frame, tile, fit, rotation), seen
+        way = self._way
+        picture = self._resize(frame, way) if way.full or way.matrix == "bt709" else frame
+        if way.full or way.matrix != "bt709":
+            if way.graph is None:
+                way.graph = _graph(picture, way)
+            way.graph.push(picture)
+            converted = way.graph.pull()
+            if not isinstance(converted, av.VideoFrame):
+                raise Fault("the colour conversion gave no picture")
+            picture = converted
+        if rotation % 360:
+            picture = rotated(picture, rotation % 360)
+        return picture, way.upright
+
+    def _find(self, frame: av.VideoFrame, tile: Size | None, fit: Fit, rotation: int) -> _Way:
         sideways = rotation % 180 == 90
         sent = Size(frame.width, frame.height)
         upright = Size(sent.height, sent.width) if sideways else sent
         size = fitted(upright, tile, fit) if tile is not None else _made_even(upright)
         scaled = Size(size.height, size.width) if sideways else size
-        matrix = self._override or _MATRICES.get(int(frame.colorspace), _UNTAGGED)
-        full = int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
-        shrinks = sent.width >= 2 * scaled.width or sent.height >= 2 * scaled.height
-        picture = self._reformatter.reformat(
+        return _Way(
+            upright,
+            scaled,
+            self._override or _MATRICES.get(int(frame.colorspace), _UNTAGGED),
+            full=int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj"),
+            shrinks=2 * sent.width >= 3 * scaled.width or 2 * sent.height >= 3 * scaled.height,
+        )
+
+    def _resize(self, frame: av.VideoFrame, way: _Way) -> av.VideoFrame:
+        full, size = way.full, way.size
+        return self._reformatter.reformat(
             frame,
-            scaled.width,
-            scaled.height,
+            size.width,
+            size.height,
             "yuvj420p" if full else "yuv420p",
             None,
             None,
-            Interpolation.AREA if shrinks else Interpolation.BILINEAR,
+            Interpolation.AREA if way.shrinks else Interpolation.BILINEAR,
             ColorRange.JPEG if full else ColorRange.MPEG,
             ColorRange.JPEG if full else ColorRange.MPEG,
             None,
             None,
             1,
         )
-        if full or matrix != "bt709":
-            picture = self._recolour(picture, matrix, full)
-        if rotation % 360:
-            picture = rotated(picture, rotation % 360)
-        return picture, upright
 
-    def _recolour(self, picture: av.VideoFrame, matrix: str, full: bool) -> av.VideoFrame:
-        key = (picture.width, picture.height, matrix, full, int(picture.colorspace), int(picture.color_range))
-        if self._graph is None or key != self._graph_key:
-            self._graph, self._graph_key = _colour_graph(picture, matrix, full), key
-        self._graph.push(picture)
-        converted = self._graph.pull()
-        if not isinstance(converted, av.VideoFrame):
-            raise Fault("the colour conversion gave no picture")
-        return converted
+
+@dataclass(slots=True)
+class _Way:
+    """What is done to pictures of one kind: scaled to `size` before they are turned, converted by a kept `graph`.
+
+    `shrinks`: to two thirds or less in a direction, where means of areas are nearer to what was sent than interpolation
+    is, and cost less.
+    """
+
+    upright: Size
+    size: Size
+    matrix: str
+    full: bool
+    shrinks: bool
+    graph: av.filter.Graph | None = None
 
 
 def _made_even(size: Size) -> Size:
     return Size(max(2, size.width // 2 * 2), max(2, size.height // 2 * 2))
 
 
-def _colour_graph(picture: av.VideoFrame, matrix: str, full: bool) -> av.filter.Graph:
+def _graph(picture: av.VideoFrame, way: _Way) -> av.filter.Graph:
+    """Scales what is not of full range, and converts its colour, in one go: every call of libav waits for the GIL."""
     graph = av.filter.Graph()
     graph.threads = 1
-    source = graph.add(
+    last = graph.add(
         "buffer",
         f"video_size={picture.width}x{picture.height}:pix_fmt={picture.format.name}:time_base=1/90000"
         f":colorspace={int(picture.colorspace)}:range={int(picture.color_range)}",
     )
-    convert = graph.add(
-        "colorspace",
-        f"ispace={matrix}:irange={'pc' if full else 'tv'}:iprimaries=bt709:itrc=bt709"
-        ":space=bt709:range=tv:primaries=bt709:trc=bt709:format=yuv420p:fast=1",
+    colour = (
+        f"ispace={way.matrix}:irange={'pc' if way.full else 'tv'}:iprimaries=bt709:itrc=bt709"
+        ":space=bt709:range=tv:primaries=bt709:trc=bt709:format=yuv420p:fast=1"
     )
-    sink = graph.add("buffersink")
-    source.link_to(convert)
-    convert.link_to(sink)
+    steps = [("colorspace", colour), ("buffersink", "")]
+    if not way.full:
+        scaling = f"{way.size.width}:{way.size.height}:flags={'area' if way.shrinks else 'bilinear'}"
+        steps = [("scale", scaling), ("format", "yuv420p"), *steps]
+    for name, arguments in steps:
+        step = graph.add(name, arguments)
+        last.link_to(step)
+        last = step
     graph.configure()
     return graph
 
