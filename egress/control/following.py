@@ -23,6 +23,7 @@ from egress.control.jobs import KeptJob
 from egress.control.store import Store
 from egress.control.tasks import end
 from egress.control.whereabouts import addresses, told_of
+from egress.control.wishes import layout_in
 from egress.model.errors import Blame, Conflict, EgressError, Fault, RequestError
 from egress.model.job import ENDED, TRANSITIONS, JobState
 from egress.model.media import SECOND
@@ -268,6 +269,7 @@ class Follower:
             future.set_result(event)
         if self._attempts.wishes != self._wishes:
             wishes = self._wishes = self._attempts.wishes
+            self.live["layout"] = layout_in(wishes) or self.live.get("layout")
             self._todo.append(lambda c: jobs.keep_wishes(c, self._store.sealer, self.id, wishes))
         return event.get("id") is not None
 
@@ -296,7 +298,7 @@ class Follower:
         made = [artifacts.of_row(row) for row in event.get("artifacts", ())]
         blame = Blame(event["blame"]) if event.get("blame") else None
         length = round(event["duration"] * SECOND) if "duration" in event else self.figures.length
-        self.live |= {"worker": None, "whip": None, "publish": None, "live": None, "paused": False}
+        self.live |= {"worker": None, "whip": None, "publish": None, "live": None, "paused": False, "layout": None}
         live, ended = dict(self.live), dict(self.figures.shown) or None
 
         def move(c: Connection) -> KeptJob | None:

@@ -14,7 +14,7 @@ _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _string: Callable[[str], str] = json.encoder.encode_basestring_ascii
 _NOWHERE: dict[str, Any] = {}
 
-LIVE = ("live", "whip", "thumbnail")
+LIVE = ("live", "whip", "thumbnail", "layout")
 """What `job_moves.set_live` may say beside `manifest`, `publish`, `paused` and `destinations`: each is in the view, or
 null."""
 

@@ -28,7 +28,7 @@ LOOK_EVERY = 1.0
 """Seconds after which other servers' events are looked for; our own are told at once."""
 
 _BATCH = 200
-_RETELLING = ("job.", "destination.", "pause.")
+_RETELLING = ("job.", "destination.", "pause.", "control")
 """Beginnings of events' types after which a job looks otherwise."""
 
 _log = logging.getLogger(__name__)

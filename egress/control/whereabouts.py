@@ -1,4 +1,4 @@
-"""Where a job of the service is to be reached while it runs, and how its external streams are doing."""
+"""Where a job of the service is to be reached while it runs, how it looks, and how its external streams are doing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_DESTINATIONS = ("name", "to", "state", "reason", "bytes", "retries")
 
 
 def addresses(order: JobOrder) -> dict[str, Any]:
-    """Where a job is to be reached, as far as that is known before its worker begins."""
+    """Where a job is to be reached and how it looks, as far as that is known before its worker begins."""
     streams = [sink for sink in order.pipeline.sinks if isinstance(sink, STREAM_DOCS)]
     name = room_name(order.room)
     live = any(isinstance(sink, HlsDoc) and scheme_of(sink.to) == "file" for sink in order.pipeline.sinks)
@@ -25,6 +25,7 @@ def addresses(order: JobOrder) -> dict[str, Any]:
     ]
     return {
         "live": {"url": f"/live/{quote(name, safe='')}/", "name": name} if live else None,
+        "layout": order.pipeline.layout.kind,
         "manifest": order.manifest,
         "thumbnail": f"/api/v1/jobs/{order.id}/thumbnail" if order.preview else None,
         "destinations": [{**one, "state": "connecting"} for one in destinations],

@@ -31,6 +31,15 @@ _AGAIN = "egress-again-"
 Event = dict[str, Any]
 
 
+def layout_in(lines: Sequence[str]) -> str | None:
+    """The kind of layout that was wished for last; None when none was."""
+    for command in map(json.loads, reversed(lines)):
+        if command["command"] == "layout":
+            layout = command["layout"]
+            return str(layout["kind"] if isinstance(layout, dict) else layout)
+    return None
+
+
 class Wishes:
     """Commands that were obeyed and still hold. They are kept once the worker has said that it obeys.
 

@@ -213,7 +213,14 @@ async def test_a_job_beyond_the_capacity_is_refused_and_one_alone_is_not(tmp_pat
 async def test_commands_are_answered_by_the_worker(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         follower = await running(service)
+
+        async def layout() -> Any:
+            return job_views.view(await service.store.read(jobs.get, follower.id))["layout"]
+
+        assert await layout() == "grid"
         answer = await service.command(follower.id, {"command": "layout", "layout": "speaker", "id": 7})
+        while await layout() != "speaker":
+            await asyncio.sleep(0.01)
         assert answer == {"id": 7, "command": "layout", "ok": True, "message": "done", "details": {}}
         with pytest.raises(RequestError) as refused:
             await service.command(follower.id, {"command": "title", "text": "No"})
@@ -224,6 +231,7 @@ async def test_commands_are_answered_by_the_worker(tmp_path: Path) -> None:
             await service.command("nobody", {"command": "pause"})
         assert (await service.command(follower.id, {"command": "stop"}))["ok"]
         job = await ended(service, follower)
+        assert await layout() is None
         with pytest.raises(Conflict, match="it is finished"):
             await service.command(job.id, {"command": "pause"})
 

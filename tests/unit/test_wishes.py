@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from egress.control.wishes import Wishes
+from egress.control.wishes import Wishes, layout_in
 
 
 def say(wishes: Wishes, ok: bool = True, **command: Any) -> None:
@@ -74,3 +74,12 @@ def test_a_stream_that_was_added_and_removed_is_not_begun_again() -> None:
     assert wishes.lines == ()
     say(wishes, command="remove-destination", destination="one of the pipeline")
     assert [command["command"] for command in again(wishes)] == ["remove-destination"]
+
+
+def test_the_layout_is_the_one_that_was_wished_for_last() -> None:
+    wishes = Wishes()
+    assert layout_in(wishes.lines) is None
+    for id_, layout in enumerate(("speaker", {"kind": "pip", "gap": 4})):
+        say(wishes, command="layout", layout=layout, id=id_)
+    say(wishes, command="pause", id=9)
+    assert layout_in(wishes.lines) == "pip"

@@ -87,6 +87,7 @@ class JobView(View):
     live: dict[str, Any] | None = Field(description="Where it is watched: url.")
     whip: str | None = Field(description="Where publishers come in.")
     thumbnail: str | None = Field(description="Its latest picture.")
+    layout: str | None = Field(description="The kind of layout people see; null once the job is over.")
     destinations: tuple[DestinationView, ...]
     metadata: dict[str, str]
     figures: dict[str, Any] | None = Field(description="How it is doing, about once a second.")

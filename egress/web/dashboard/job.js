@@ -47,7 +47,7 @@ export function JobPage({ server, id }) {
         <${Log} path=${path} />
       </section>
       <aside>
-        ${live && html`<${Layouts} path=${path} />`}
+        ${live && html`<${Layouts} path=${path} job=${job} />`}
         ${live && html`<${Destinations} path=${path} job=${job} />`}
         ${live && html`<${Say} path=${path} />`}
         <${About} job=${job} />
@@ -69,22 +69,22 @@ function Now({ job }) {
   return html`<span class="quiet">${span(figures.elapsed)} · ${figures.participants ?? 0} in the room${job.attempts > 1 ? ` · ${many(job.attempts, "attempt")}` : ""}</span>`;
 }
 
-function Layouts({ path }) {
-  const [state, say] = useState({ chosen: "", error: null });
+function Layouts({ path, job }) {
+  const [error, say] = useState(null);
   const choose = async (layout) => {
     try {
       await put(`${path}/layout`, { layout });
-      say({ chosen: layout, error: null });
-    } catch (error) {
-      say({ ...state, error });
+      say(null);
+    } catch (refused) {
+      say(refused);
     }
   };
   return html`<section class="panel"><h2>Layout</h2>
     <div class="layouts" role="group" aria-label="Layout">
-      ${LAYOUTS.map((layout) => html`<button type="button" aria-pressed=${state.chosen === layout} onClick=${() => choose(layout)}>
+      ${LAYOUTS.map((layout) => html`<button type="button" aria-pressed=${job.layout === layout} onClick=${() => choose(layout)}>
         <${Sketch} layout=${layout} />${layout}</button>`)}
     </div>
-    <${Problem} error=${state.error} />
+    <${Problem} error=${error} />
   </section>`;
 }
 
