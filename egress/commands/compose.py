@@ -18,6 +18,7 @@ from egress.programs import check_ffmpeg
 from egress.progress import people
 
 DONE = 0
+_MOST_NAMED = 10
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,6 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     ffmpeg = check_ffmpeg(plan.pipeline, settings.ffmpeg)
     show = _Lines() if arguments.json else _Bar()
+    if left_out := plan.footage.left_out:
+        named = ", ".join(left_out[:_MOST_NAMED]) + (", …" if len(left_out) > _MOST_NAMED else "")
+        show({"type": "warning", "message": f"left out, for their names are not those of media files: {named}"})
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         made = output.make(plan, show, ffmpeg)

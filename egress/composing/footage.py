@@ -84,7 +84,8 @@ class Clip:
 class Footage:
     """A whole recording: session time 0 is `started`, and it lasts `length`.
 
-    `happenings` are in order of time; `clips` are those of each track by its id, in order of time.
+    `happenings` are in order of time; `clips` are those of each track by its id, in order of time. `left_out` names
+    files that lay beside the footage and are no part of it.
     """
 
     title: str
@@ -93,6 +94,7 @@ class Footage:
     length: Nanos
     happenings: tuple[Happening, ...]
     clips: Mapping[str, tuple[Clip, ...]]
+    left_out: tuple[str, ...] = ()
 
     def without(self, cuts: Sequence[tuple[Nanos, Nanos]]) -> Footage:
         """The same with stretches of session time cut out; a first one that begins at 0 moves `started` along."""

@@ -18,8 +18,8 @@ from egress.model.media import SECOND, Nanos
 from egress.model.room import Peer, PeerJoined, PeerLeft, Track, TrackPublished, TrackSource
 
 ENDINGS = (
-    ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".ts", ".avi", ".flv",
-    ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".flac", ".aac",
+    ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".ts", ".mts", ".m2ts", ".mpg", ".3gp", ".avi", ".wmv", ".flv",
+    ".m4a", ".mp3", ".ogg", ".oga", ".opus", ".mka", ".weba", ".wav", ".aiff", ".flac", ".aac", ".ac3", ".wma",
 )  # fmt: skip
 """What files of a folder are taken for media."""
 
@@ -38,7 +38,8 @@ class _File:
 
 def footage_of(folder: Path) -> Footage:
     """The footage of a folder's media files; raises RequestError when there are none, or one cannot be read."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    there = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in there if path.suffix.lower() in ENDINGS]
     if not paths:
         message = f"{folder} holds no media files and no tracks.json; name a folder with some ({', '.join(ENDINGS)})"
         raise RequestError(message, (("source", message),))
@@ -59,7 +60,8 @@ def footage_of(folder: Path) -> Footage:
     happenings.sort(key=lambda happening: happening[0])
     started = min((file.created for file in files if file.created), default=None) or datetime.now(UTC)
     name = folder.resolve().name
-    return Footage(name, name, started, length, tuple(happenings), MappingProxyType(clips))
+    left_out = tuple(path.name for path in there if path not in paths)
+    return Footage(name, name, started, length, tuple(happenings), MappingProxyType(clips), left_out)
 
 
 def check(path: Path) -> None:
@@ -88,7 +90,7 @@ def _examined(path: Path) -> _File:
     if not kinds:
         raise _refused(path, "holds neither picture nor sound")
     if length <= 0:
-        raise _refused(path, "does not say how long it is")
+        raise _refused(path, "does not say how long it is (a copy by `ffmpeg -i FILE -c copy COPY` does)")
     return _File(path, kinds, length, created)
 
 

@@ -128,6 +128,7 @@ def test_every_file_of_a_folder_is_a_participant_named_by_it(tmp_path):
     assert [(at, event.peer) for at, event in told(found, PeerLeft)] == [(pytest.approx(1.0, abs=0.05), "grace.webm")]
     assert found.length / SECOND == pytest.approx(2.0, abs=0.1)
     assert (found.title, found.started) == (tmp_path.name, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert found.left_out == ("notes.txt",)
 
 
 def test_tracks_alone_say_who_was_there_and_what_was_muted(tmp_path):

@@ -156,8 +156,10 @@ def test_cards_fill_the_beginning_and_follow_the_end(folder):
 def test_a_damaged_file_harms_no_other(folder, capsys):
     film(folder / "linus.mp4", 3.0, keys=30)
     damaged(folder / "linus.mp4", 0.4, 3000)
+    (folder / "slides.pdf").write_bytes(b"%PDF")
     assert compose(folder, "a.mp4") == 0
-    assert "egress: warning: linus.mp4 is damaged" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "egress: warning: linus.mp4 is damaged" in said and "media files: slides.pdf" in said
     assert len(pictures(folder.parent / "a.mp4")) == pytest.approx(90, abs=1)
 
 
