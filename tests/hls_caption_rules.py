@@ -22,12 +22,15 @@ def check_captions(found: Findings, fetcher: Fetcher, captions: Rendition, lead:
     cues: dict[int, list[Cue]] = {}
     for segment in (*captions.playlist.segments, captions.playlist.growing):
         place = f"{captions.name} #{segment.msn}"
-        parts = [fetcher.media(part.uri) for part in segment.parts]
+        bodies = {part.uri: fetcher.media(part.uri) for part in segment.parts}
+        parts = [data for uri, data in bodies.items() if uri not in fetcher.overtaken]
         for number, data in enumerate(parts):
             _read(found, data, f"{place}.{number}")
         if not segment.uri:
             continue
         data = fetcher.media(segment.uri)
+        if segment.uri in fetcher.overtaken:
+            continue
         captions.sizes[segment.msn] = len(data)
         cues[segment.msn] = _read(found, data, place)
         if parts:
@@ -46,7 +49,7 @@ def _in_step(found: Findings, captions: Rendition, lead: Rendition, cues: dict[i
     places: dict[int, tuple[float, float]] = {}
     for segment in captions.playlist.segments:
         other = pictures.get(segment.msn)
-        if other is None:
+        if other is None or segment.msn not in cues:
             continue
         place = f"{captions.name} #{segment.msn}"
         same = abs(other.duration - segment.duration) < 0.002

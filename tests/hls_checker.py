@@ -18,7 +18,8 @@ from tests.hls_reading import Fetcher, Playlist, attributes, nal_types, read_fra
 
 __all__ = ["check", "check_live", "examine"]
 
-_TIMEOUT = 30.0
+_TIMEOUT = 60.0
+_ATTEMPTS = 20
 _NO_PICTURE = ("mp4a", "opus", "ac-3", "ec-3", "fLaC")
 
 
@@ -64,10 +65,15 @@ def _renditions(found: Findings, fetcher: Fetcher, url: str, tags: Sequence[tupl
     found.expect("B4.3", url, bool(uris), "names no playlist")
     groups = [attributes(value) for name, value in tags if name == "EXT-X-MEDIA"]
     captions = {media.get("URI") for media in groups if media.get("TYPE") == "SUBTITLES"}
-    made: dict[str, Rendition] = {}
-    for uri in dict.fromkeys(uris):
-        address = urljoin(url, uri)
-        made[uri] = Rendition(uri, read_playlist(address, fetcher.text(address)), captions=uri in captions)
+    # What playlists say of each other can be held against them when none has moved on while they were read.
+    for _ in range(_ATTEMPTS):
+        made: dict[str, Rendition] = {}
+        for uri in dict.fromkeys(uris):
+            address = urljoin(url, uri)
+            made[uri] = Rendition(uri, read_playlist(address, fetcher.text(address)), captions=uri in captions)
+        first = next(iter(made.values())).playlist
+        if first.growing.msn == read_playlist(first.url, fetcher.text(first.url)).growing.msn:
+            break
     return made
 
 

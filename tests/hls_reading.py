@@ -126,17 +126,28 @@ class Init:
 
 
 class Fetcher:
-    """Fetches by URL without following redirects; bodies of media are kept, playlists are asked for anew."""
+    """Fetches by URL without following redirects; bodies of media are kept, playlists are asked for anew.
+
+    A live presentation moves on while it is read: `overtaken` are media that a playlist listed when it was read, and
+    neither were there nor listed any more when they were asked for.
+    """
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         self.redirected: list[str] = []
         self.missing: list[str] = []
+        self.overtaken: set[str] = set()
         self._kept: dict[tuple[str, str], bytes] = {}
+        self._playlists: set[str] = set()
 
     def text(self, url: str) -> str:
         """A playlist; "" when it is not there."""
-        return self._get(url, {}).decode("utf-8", "replace")
+        body = self._get(url, {})
+        if body is None:
+            self.missing.append(url)
+            return ""
+        self._playlists.add(url)
+        return body.decode("utf-8", "replace")
 
     def media(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
         """A media file, or `(offset, size)` of it."""
@@ -144,19 +155,30 @@ class Fetcher:
         key = (url, wanted.get("Range", ""))
         if key not in self._kept:
             body = self._get(url, wanted)
+            if body is None:
+                (self.missing.append if self._listed(url) else self.overtaken.add)(url)
+                body = b""
             # A server may answer a range with the whole file.
             if byte_range and len(body) > byte_range[1]:
                 body = body[byte_range[0] : sum(byte_range)]
             self._kept[key] = body
         return self._kept[key]
 
-    def _get(self, url: str, headers: dict[str, str]) -> bytes:
+    def _listed(self, url: str) -> bool:
+        """Whether a playlist lists it still; one that does not move on always does."""
+        for address in self._playlists:
+            playlist = read_playlist(address, (self._get(address, {}) or b"").decode("utf-8", "replace"))
+            known = (*playlist.segments, playlist.growing)
+            if url in {uri for s in known for uri in (s.uri, s.map, *(part.uri for part in s.parts))}:
+                return True
+        return False
+
+    def _get(self, url: str, headers: dict[str, str]) -> bytes | None:
         response = self.client.get(url, headers=headers)
         if response.is_redirect:
             self.redirected.append(url)
         if response.status_code not in (200, 206):
-            self.missing.append(f"{url} answers {response.status_code}")
-            return b""
+            return None
         return response.content
 
 
