@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import Any
 
 
@@ -169,9 +170,14 @@ def _server_flags(*parsers: argparse.ArgumentParser) -> None:
 
 
 def _run_compose(arguments: argparse.Namespace) -> int:
-    from egress.commands import compose
+    # Modules are objects by the hundred thousand, and hardly one of them is garbage to be looked for while they load.
+    gc.disable()
+    try:
+        from egress.commands import compose
 
-    return compose.run(arguments)
+        return compose.run(arguments)
+    finally:
+        gc.enable()
 
 
 def _run_keys(arguments: argparse.Namespace) -> int:

@@ -58,8 +58,8 @@ def make(plan: Plan, announce: Callable[[Event], None], ffmpeg: str) -> Artifact
 def _settled() -> Iterator[None]:
     """Leave out of every collection what is there for good; what is made meanwhile has hardly a circle."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(_COLLECT_AFTER, *before[1:])
     try:
         yield
