@@ -25,6 +25,11 @@ from egress.sinks.stamps import Stamper, Unit
 _HUNG = 10.0
 """A sender reports every second; one that says nothing for this long is killed."""
 _CLOSE = 5.0
+_ROUND = 0.05
+"""Seconds between two looks at the child: what was written meanwhile goes out together, for waking it for each packet
+costs more than all the rest."""
+_ROW = 65_536
+"""Bytes handed over at once, and a unit more at most: what waits in the backlog can still be dropped."""
 _BURST = 256
 """Units handed over in one call: what waited goes out fast, and yet a call stays short."""
 
@@ -32,10 +37,11 @@ _BURST = 256
 class LiveSink(Sink):
     """Publishes the programme to one server by a process of its own, the child, of which there may be several in turn.
 
-    All of it happens inside `write` without waiting: queue the packet, hear the child, start another one when it is
-    time, hand over what it takes. Nothing raises while the job runs: a destination that fails is announced
-    (`destination` events), tried again ever more slowly, and counted; `close` raises DestinationError when it has
-    failed. It begins at the first keyframe it gets, at time 0 or a little later, also in the middle of a programme.
+    All of it happens inside `write` without waiting: queue the packet, and every _ROUND hear the child, start another
+    one when it is time, hand over what it takes. Nothing raises while the job runs: a destination that fails is
+    announced (`destination` events), tried again ever more slowly, and counted; `close` raises DestinationError when
+    it has failed. It begins at the first keyframe it gets, at time 0 or a little later, also in the middle of a
+    programme.
     """
 
     KIND: ClassVar[str]
@@ -59,6 +65,7 @@ class LiveSink(Sink):
         self._destination: Destination
         self._child: Child | None = None
         self._heard = 0.0
+        self._looked = float("-inf")
         self._feeding = False
         self._shift: int | None = None
         self._first: int | None = None
@@ -102,10 +109,13 @@ class LiveSink(Sink):
         self._supervise()
 
     def write(self, packet: Packet) -> None:
-        """Queue one packet, and hand over whatever the child takes now; never waits."""
+        """Queue one packet, and hand over whatever the child takes when it is time for that; never waits."""
         self._backlog.push(self._stamper.stamp(packet))
-        self._supervise()
-        self._hand_over(final=False)
+        now = time.monotonic()
+        if now - self._looked >= _ROUND:
+            self._looked = now
+            self._supervise()
+            self._hand_over(final=False)
 
     def close(self) -> Sequence[Artifact]:
         """Send what is queued and end the stream, within 5 s; raises DestinationError when the destination failed."""
@@ -192,12 +202,18 @@ class LiveSink(Sink):
             return
         if not self._feeding and not self._begin():
             return
-        for _ in range(_BURST):
-            if not child.ready or (unit := self._backlog.pop(final=final)) is None:
+        left = _BURST
+        while left and child.ready:
+            row, size = [], 0
+            while left and size < _ROW and (unit := self._backlog.pop(final=final)) is not None:
+                left -= 1
+                self._last = unit.at
+                row.append(self._encode(unit, max(0, unit.at + cast(int, self._shift))))
+                size += len(row[-1])
+            if not row:
                 return
-            self._last = unit.at
-            if data := self._encode(unit, max(0, unit.at + cast(int, self._shift))):
-                child.send(data)
+            if size:
+                child.send(b"".join(row))
 
     def _begin(self) -> bool:
         start = self._backlog.begin()
