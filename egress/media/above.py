@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from egress.layouts.base import Box
-from egress.media.art import Art, overlay_art
 from egress.media.backdrop import Backdrop
 from egress.media.boxes import meet, without
 from egress.media.canvas import Canvas
@@ -15,6 +15,9 @@ from egress.media.cell import Cell
 from egress.media.patch import Patch, patches
 from egress.model.errors import EgressError
 from egress.model.look import AnyOverlay, ClockOverlay, Palette
+
+if TYPE_CHECKING:
+    from egress.media.art import Art
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ class Above:
             part.lay()
 
     def _drawn(self, doc: AnyOverlay, now: datetime) -> Art | None:
+        from egress.media.art import overlay_art
+
         try:
             return overlay_art(doc, self._canvas.size, self._palette, now)
         except (OSError, EgressError) as error:

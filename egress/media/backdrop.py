@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egress.layouts.base import Box
-from egress.media.art import Art
 from egress.media.canvas import Canvas
-from egress.media.cards import background, card
 from egress.media.planes import Colour, Plane, colour
 from egress.media.scene import Style
 from egress.model.errors import EgressError
+
+if TYPE_CHECKING:
+    from egress.media.art import Art
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,11 @@ class Backdrop:
 
 def _pixels(canvas: Canvas, style: Style) -> tuple[Plane, ...] | None:
     palette, image = style.theme.palette, style.theme.image
+    if style.card is None and image is None:
+        return None
+    # What draws letters takes long to load, and many programmes show none.
+    from egress.media.cards import background, card
+
     art = None
     if (shown := style.card) is not None:
         art = _read(lambda: card(shown, canvas.size, palette))

@@ -12,7 +12,6 @@ from egress.layouts.base import Box, Tile
 from egress.media.boxes import meet
 from egress.media.canvas import Canvas, Index, Region
 from egress.media.corners import Edge
-from egress.media.labels import caption, name_label, portrait
 from egress.media.overlay import Overlay
 from egress.media.patch import Patch, patches
 from egress.media.planes import Plane, colour, planes
@@ -54,6 +53,9 @@ class Cell:
         self._region = canvas.region(tile.box)
         self._size = (tile.box.width, tile.box.height)
         self._background, self._surface = colour(palette.background), colour(palette.surface)
+        self._style = style
+        self._placeholder: list[Patch] | None = None
+        """Who is not seen: drawn when there is no picture for the first time, for mostly there is one."""
         self._dress(style)
         self._covering: list[tuple[Cell, list[tuple[Edge, Index]]]] = []
         self._fitted: Size | None = None
@@ -71,6 +73,8 @@ class Cell:
         """Show `picture`, or the placeholder when there is none."""
         if picture is None:
             self._region.fill(self._surface)
+            if self._placeholder is None:
+                self._placeholder = [*self._stand_in(), *self._named(self.tile.label)]
             for part in self._placeholder:
                 part.lay()
         else:
@@ -101,21 +105,23 @@ class Cell:
         self._loud = self._quiet if screen else Edge(self._canvas, box, radius, loud, colour(palette.speaking))
         for edge in self.edges:
             edge.sample()
-        name = self._named(style, self.tile.label, loud)
+        self._widest = loud
         marked = doc.marks and (self.tile.muted or self.tile.camera_off or self.tile.lost)
-        self._placeholder = [*self._stand_in(style), *name]
-        self._label = name if doc.labels else self._named(style, "", loud) if marked else []
+        self._label = self._named(self.tile.label if doc.labels else "") if doc.labels or marked else []
 
-    def _named(self, style: Style, text: str, border: int) -> list[Patch]:
+    def _named(self, text: str) -> list[Patch]:
         """The label with its marks in the lower left corner, clear of a rounded corner and the border."""
-        tile, box = self.tile, self.tile.box
+        # What draws letters takes long to load, and some programmes show none.
+        from egress.media.labels import name_label
+
+        tile, box, style = self.tile, self.tile.box, self._style
         if not tile.peer or box.width < _LEAST_LABELLED.width or box.height < _LEAST_LABELLED.height:
             return []
         canvas = self._canvas.size
         most = max(_LARGEST_LABEL, min(canvas.width, canvas.height) * _LARGEST_LABEL // 720)
         height = min(most, max(18, round(box.height * 0.085))) & ~1
         radius = min(style.tiles.radius, box.width // 2, box.height // 2)
-        inset = max(height // 3, border + 2, radius * 3 // 10 + border) & ~1
+        inset = max(height // 3, self._widest + 2, radius * 3 // 10 + self._widest) & ~1
         overlay = name_label(
             text,
             height,
@@ -129,9 +135,11 @@ class Cell:
         )
         return self._placed(overlay, inset, box.height - inset - (overlay.height if overlay else 0))
 
-    def _stand_in(self, style: Style) -> list[Patch]:
+    def _stand_in(self) -> list[Patch]:
         """Who is not seen: a portrait, or the words of a tile that stands for several peers."""
-        tile, (width, height) = self.tile, self._size
+        from egress.media.labels import caption, portrait
+
+        tile, style, (width, height) = self.tile, self._style, self._size
         overlay: Overlay | None
         if tile.peer:
             image = style.portraits.get(tile.peer)

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+# Compositions may never need what draws letters; a job does sooner or later, and must not load it within a tick.
+from egress.media import cards as cards
 from egress.media.floor import Floor
 from egress.media.loudness import Loudness
 from egress.media.production import Production
