@@ -129,7 +129,12 @@ class Foreground:
         if ending is None:
             raise Fault("the job has no end")
         self._on_event(
-            {"type": "ended", "state": ending.state, "reason": ending.reason, "manifest": self.order.manifest}
+            {
+                "type": "ended",
+                "state": ending.state,
+                "reason": ending.reason,
+                "manifest": ending.event.get("manifest") or self.order.manifest,
+            }
         )
         if after is not None:
             await after(ending)

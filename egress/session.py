@@ -57,6 +57,8 @@ class Outcome:
     blame: Blame | None
     artifacts: tuple[Artifact, ...]
     length: Nanos
+    manifest: str | None = None
+    """Where it is: beside that of another job which ended later, where both name the same place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ class Session:
         outcome = self._judge(reason, parts, artifacts, parts.since + length)
         self._attempts.ended(self._order.attempt, outcome.length, reason)
         try:
-            await asyncio.to_thread(
+            manifest = await asyncio.to_thread(
                 write_manifest,
                 self._order.manifest,
                 self._order,
@@ -247,7 +249,8 @@ class Session:
             self._announce({"type": "warning", "message": message})
             if outcome.state is JobState.FINISHED:
                 return replace(outcome, state=JobState.FAILED, reason=message, blame=Blame.DESTINATION)
-        return outcome
+            return outcome
+        return replace(outcome, manifest=manifest)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task whose failure ends the job at once, not when somebody looks."""

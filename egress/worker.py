@@ -116,6 +116,7 @@ def _ended(outcome: Any) -> dict[str, Any]:
         "blame": str(outcome.blame) if outcome.blame else None,
         "duration": outcome.length / 1e9,
         "artifacts": [artifact_row(artifact) for artifact in outcome.artifacts],
+        "manifest": outcome.manifest,
     }
 
 

@@ -128,7 +128,7 @@ def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:
     """Say what was made, unless the events say it already; returns the exit status."""
     if not as_json:
         out = Output(sys.stdout)
-        out.write(f"{summary(ending)}\n  manifest  {order.manifest}\n")
+        out.write(f"{summary(ending)}\n  manifest  {ending.event.get('manifest') or order.manifest}\n")
         out.flush()
     return ending.exit_status
 
