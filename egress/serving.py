@@ -12,8 +12,12 @@ from typing import Self
 import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from egress.model.errors import Fault, RequestError
+
+HEAD_WITHIN = 20.0
+"""Seconds a client has from connecting, or from the first byte of a further request, to the end of its headers."""
 
 _BACKLOG = 1024
 
@@ -29,6 +33,37 @@ async def bounded_body(request: Request, largest: int) -> bytes | None:
         if len(body) > largest:
             return None
     return bytes(body)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hangs up on clients that keep a connection and never ask: some thousands of them would leave none for others."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heard()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._patience is None:
+            self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._heard()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._patience = self.loop.call_later(HEAD_WITHIN, self.transport.close)
+
+    def _heard(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _Server(uvicorn.Server):
@@ -81,6 +116,7 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 loop="none",
+                http=_Protocol,
                 ws="none",
                 lifespan="on" if lifespan else "off",
                 log_config=None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from egress.control.commission import log_of
 from egress.control.store import Store
 from egress.model.errors import Draining, NoCapacity
 from egress.model.settings import Settings
+from egress.web.api.call import DEEPEST
 from tests.unit.front import Stand, browser
 
 
@@ -177,3 +180,24 @@ async def test_no_secret_of_a_request_is_shown_again(stand: Stand) -> None:
         paths = ("", f"/{made['id']}", f"/{made['id']}/request", f"/{made['id']}/events")
         texts = [json.dumps(made), *[(await web.get(f"/api/v1/jobs{path}")).text for path in paths]]
     assert not [text for text in texts if "canary" in text]
+
+
+@pytest.mark.parametrize(("levels", "deep"), [(DEEPEST - 2, False), (DEEPEST, True), (900, True)])
+async def test_what_is_nested_too_deeply_is_refused_in_words(stand: Stand, levels: int, deep: bool) -> None:
+    async with browser(stand) as web:
+        for begin, end in (('{"a":', "}"), ("[", "]")):
+            body = f'{{"room": "local:x", "pipeline": {begin * levels}1{end * levels}}}'
+            answer = await web.post("/api/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+            assert (answer.status_code, "nested in more than" in answer.text) == (400, deep)
+
+
+async def test_a_body_that_does_not_come_is_waited_for_no_longer(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.web.api.call.BODY_WITHIN", 0.05)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with browser(stand) as web, asyncio.timeout(60):
+        answer = await web.post("/api/v1/jobs", content=endless(), headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request") and "did not arrive" in answer.text

@@ -94,3 +94,33 @@ async def test_an_app_that_does_not_start_is_a_fault() -> None:
 
     with pytest.raises(Fault, match="did not start"):
         await WebServer(Starlette(lifespan=lifespan)).__aenter__()  # type: ignore[arg-type]
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("said", [b"", HEAD + b"X-Slow: ", HEAD + b"\r\nGET / HT"])
+async def test_a_client_that_does_not_ask_is_hung_up_on(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr("egress.serving.HEAD_WITHIN", 0.2)
+    async with WebServer(app) as server, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(said)
+        answered = await reader.read()
+        assert answered.count(b"HTTP/1.1 200") == said.count(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_an_answer_may_take_longer_than_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress.serving.HEAD_WITHIN", 0.5)
+    entered, release = asyncio.Event(), asyncio.Event()
+    async with WebServer(app_of(entered, release)) as server:
+        # All of the question is there before the server looks.
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(HEAD.replace(b" / ", b" /wait ") + b"Connection: close\r\n\r\n")
+            await entered.wait()
+            await asyncio.sleep(0.7)
+            release.set()
+            client.settimeout(60)
+            assert b"done" in await asyncio.to_thread(client.makefile("rb").read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -33,6 +34,12 @@ Version = Annotated[
     int | None, Query(ge=0, le=(1 << 31) - 1, description="Only if it still is this one; 0: only if there is none.")
 ]
 Job = Annotated[str | None, Query(max_length=100, description="Of this job only.")]
+
+DEEPEST = 64
+"""Levels a body may be nested in: far more than any document has, far fewer than the interpreter can follow."""
+
+BODY_WITHIN = 30.0
+"""Seconds a body may take to come."""
 
 _JSON = ("application/json", "text/json")
 
@@ -75,15 +82,21 @@ async def body(request: Request, *, optional: bool = False) -> Any:
     if optional and not text:
         return {}
     try:
-        return json.loads(text)
+        said = json.loads(text)
     except (ValueError, RecursionError):
         raise RequestError("the body is not JSON", (("", "is not JSON; write one object with its fields"),)) from None
+    if text.count(b"[") + text.count(b"{") > DEEPEST and _is_deeper(said, DEEPEST):
+        raise RequestError("the body is too deep", (("", f"is nested in more than {DEEPEST} levels"),))
+    return said
 
 
 async def raw(request: Request, kinds: tuple[str, ...]) -> bytes:
     """The body of a request, which must be of one of these types; raises RequestError."""
     try:
-        content = await bounded_body(request, LARGEST_BODY)
+        async with asyncio.timeout(BODY_WITHIN):
+            content = await bounded_body(request, LARGEST_BODY)
+    except TimeoutError:
+        raise RequestError(f"the body did not arrive within {BODY_WITHIN:g} s") from None
     except ClientDisconnect:
         raise RequestError("the request was cut off") from None
     if content is None:
@@ -93,3 +106,12 @@ async def raw(request: Request, kinds: tuple[str, ...]) -> bytes:
         # Without this the page of any site could have a browser post here, as it may with forms.
         raise Unsupported(f"the body must be {' or '.join(kinds)}", (("Content-Type", f"must be {kinds[0]}"),))
     return content
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are in each other more than so many times."""
+    here = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        inside = (inner for one in here for inner in (one.values() if isinstance(one, dict) else one))
+        here = [inner for inner in inside if isinstance(inner, dict | list)]
+    return bool(here)
