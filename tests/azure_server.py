@@ -47,7 +47,7 @@ class AzureServer:
             self._process = subprocess.Popen(
                 [*command, "--skipApiVersionCheck", "--disableTelemetry"], env=environment, stdout=log, stderr=log
             )
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

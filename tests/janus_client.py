@@ -12,7 +12,7 @@ import httpx
 
 from tests.janus_server import VIDEOROOM, JanusRefused, JanusServer
 
-_PATIENCE = 15.0
+_PATIENCE = 60.0
 
 
 class JanusClient:

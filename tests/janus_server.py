@@ -35,7 +35,7 @@ ADMIN_SECRET = "adminsecret"
 ROOM_SECRET = "roomsecret"
 
 _MODULES = Path("/usr/lib")
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 _CORE = """
 general: {{

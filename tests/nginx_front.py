@@ -40,7 +40,7 @@ class NginxFront:
             raise RuntimeError("nginx is not installed; on Debian: apt-get install nginx-light")
         command = [nginx, "-p", str(self._folder), "-c", "nginx.conf", "-e", "stderr"]
         self._process = subprocess.Popen(command)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self._port), 1).close()

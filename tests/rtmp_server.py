@@ -118,7 +118,7 @@ class NginxRtmp:
         command = [program, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
         with (self.folder / "out.log").open("ab") as log:
             self._master = subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log)
-        wait_for(lambda: _listens(self.port), 20, "nginx listening")
+        wait_for(lambda: _listens(self.port), 60, "nginx listening")
 
     def stop(self) -> None:
         """Kill it and all its workers."""
@@ -149,12 +149,12 @@ class NginxRtmp:
     def drop(self, key: str) -> None:
         """Throw the publisher of a key out."""
         url = f"http://127.0.0.1:{self._http}/control/drop/publisher?app=live&name={key}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             answer.read()
 
     def stat(self) -> str:
         """nginx-rtmp's statistics as XML."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/stat", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/stat", timeout=60) as answer:
             return str(answer.read().decode())
 
     def _workers(self) -> list[psutil.Process]:

@@ -131,7 +131,7 @@ class S3Server:
         return self._log.read_text().splitlines()
 
     def _wait(self) -> None:
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 60
         while True:
             # A connection alone: any request would count as one of those that are not checked.
             try:

@@ -56,7 +56,7 @@ class SrtListener:
         words += ["-map", "0", "-c", "copy", "-f", "data", "-flush_packets", "1", str(self.files[-1])]
         with (self._folder / "listener.log").open("ab") as log:
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(lambda: _bound(self.port), 10, "the SRT listener")
+        wait_for(lambda: _bound(self.port), 60, "the SRT listener")
 
     def stop(self) -> None:
         """Kill it."""

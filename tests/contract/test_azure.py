@@ -40,7 +40,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def wait_for(seen: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not seen():
         assert time.monotonic() < limit
         time.sleep(0.02)

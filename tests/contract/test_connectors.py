@@ -20,7 +20,7 @@ from tests.janus_front import JanusFront
 from tests.janus_server import JanusServer
 from tests.publisher import ClipTrack, Publisher, audio_clip, video_clip
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass

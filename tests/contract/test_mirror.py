@@ -40,7 +40,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_for(seen: Callable[[], Any]) -> None:
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while not seen():
         assert time.monotonic() < limit
         time.sleep(0.02)

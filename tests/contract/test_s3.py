@@ -57,7 +57,7 @@ def noise(size: int) -> bytes:
 
 
 def wait_for(seen: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not seen():
         assert time.monotonic() < limit
         time.sleep(0.02)

@@ -27,7 +27,7 @@ async def until_substreams(janus: JanusServer, wanted: list[int]) -> None:
     """Wait until Janus sends these layers to the recorder."""
     found: list[int] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await janus.substreams()) != wanted:
                 await asyncio.sleep(0.2)
     except TimeoutError:

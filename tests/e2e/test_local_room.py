@@ -39,7 +39,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.beside
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 SIZE, FPS = Size(320, 180), 15
 
 

@@ -167,12 +167,14 @@ async def test_changes_between_the_sizes_of_a_ladder(browser: Browser, tmp_path:
                 # once, at any picture, and a slow machine then plays into the hole up to the next keyframe.
                 await tab.page.evaluate(f"window.player.hls.loadLevel = {heights.index(height)}")
                 began = (await tab.told())["time"]
-                told = await tab.until(f"{height} lines", lambda told, width=width: told["width"] == width)
+                await tab.until(f"{height} lines", lambda told, width=width: told["width"] == width)
                 await tab.until("going on", lambda told, began=began: told["time"] > began + 1)
             assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
         finally:
             await asyncio.to_thread(broadcast.stop)
-        assert told["errors"] == []
+        # Loading what is under the playhead again in another size, the player may leave a hole there, and goes over it.
+        # That the media have none is what the checker says.
+        assert set((await tab.told())["errors"]) <= {"bufferSeekOverHole"}
         assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
 
 

@@ -58,8 +58,8 @@ def _unbroken(numbers: Sequence[int]) -> bool:
 
 def _file(server: NginxRtmp, key: str, which: int = -1) -> Path:
     """A recording once nginx has finished it."""
-    file = wait_for(lambda: server.recordings(key), 10, "a recording")[which]
-    wait_for(lambda: f"<name>{key}</name>" not in server.stat(), 10, "the end of the stream")
+    file = wait_for(lambda: server.recordings(key), 60, "a recording")[which]
+    wait_for(lambda: f"<name>{key}</name>" not in server.stat(), 60, "the end of the stream")
     return Path(file)
 
 

@@ -249,7 +249,7 @@ async def test_a_store_that_will_not_have_it_is_refused_before_anything_starts(
         stderr=asyncio.subprocess.PIPE,
         env=os.environ,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         _, said = await process.communicate()
     assert process.returncode == 2
     assert words in said.decode()

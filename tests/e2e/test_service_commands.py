@@ -134,5 +134,5 @@ def test_with_a_key_only_those_who_bring_it_come_in(guarded: tuple[Server, str])
 def test_a_service_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EGRESS_")}
     command = [*EGRESS, "jobs", "list", "--server", "http://127.0.0.1:9"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False)
     assert done.returncode == 1 and "is egress serve running there" in done.stderr

@@ -177,7 +177,7 @@ async def test_janus_of_the_containers_tells_egress_with_its_secret(tmp_path: Pa
 def test_secrets_that_janus_could_not_read_are_refused() -> None:
     environ = {**os.environ, "EGRESS_HOOK": "http://127.0.0.1", "EGRESS_HOOK_SECRET": 'a"b', "JANUS_ADMIN_KEY": "key"}
     start = SAMPLES / "docker-compose" / "janus" / "start"
-    done = subprocess.run([str(start)], env=environ, capture_output=True, text=True, timeout=10)
+    done = subprocess.run([str(start)], env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "letters, digits" in done.stderr
 
 

@@ -80,7 +80,7 @@ def test_secrets_stay_where_they_belong(service: tuple[str, subprocess.Popen[str
         env={**os.environ, "EGRESS_SPOOL": str(folder / "spool"), "EGRESS_SECRET_KEY": SETTINGS["EGRESS_SECRET_KEY"]},
     ).stdout.strip()  # fmt: skip
     said: list[str] = []
-    with httpx.Client(base_url=f"{url}/api/v1/", headers={"Authorization": f"Bearer {admin}"}, timeout=30) as api:
+    with httpx.Client(base_url=f"{url}/api/v1/", headers={"Authorization": f"Bearer {admin}"}, timeout=60) as api:
 
         def ask(method: str, path: str, body: Any = None) -> Any:
             answer = api.request(method, path, json=body)
@@ -96,7 +96,7 @@ def test_secrets_stay_where_they_belong(service: tuple[str, subprocess.Popen[str
         secrets = [admin, hook.pop("secret")]
         said.pop()
         job = ask("POST", "jobs", JOB)["id"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             shown = ask("GET", f"jobs/{job}")
             if shown["state"] == "running" and any(d.get("reason") for d in shown["destinations"]):

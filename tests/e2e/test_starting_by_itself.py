@@ -82,7 +82,7 @@ async def served(folder: Path) -> AsyncIterator[Served]:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
         assert line, (folder / "serve.log").read_text()
         url = json.loads(line)["url"]
-        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
             yield Served(url, http)
     finally:
         if process.returncode is None:
