@@ -51,6 +51,15 @@ RELAPSE: Final = 120
 FORGOTTEN: Final = 600
 """Measurements without a relapse after which patience is what it was at first."""
 
+GROSS: Final = 1500
+"""Excess, per mille, at which single steps come too late: what the first ones give up is a few in a hundred."""
+HOPELESS: Final = 2000
+"""Excess at which no faster preset is enough."""
+GROSS_SUSTAINED: Final = 2
+"""Measurements of gross overload side by side before several steps at once: one stall is in the work of one of them."""
+BEHIND: Nanos = 200 * MILLISECOND
+"""So late at the end of a measurement, ticks are not being caught up with; pictures are soon repeated for it."""
+
 SMALL: Final = 6
 """A tile is small when it has at most this part of the canvas, as those of a grid of five have."""
 
@@ -88,6 +97,19 @@ class Load:
     """Pictures that had come in time and were decoded too late."""
     tiles: int = 0
     """Tiles with a picture, when it ended."""
+    tick: Nanos = 0
+    """From one tick to the next; 0 when nobody says."""
+    encoded: int = 0
+    """Pictures an encoder was done with, repeats as well."""
+    behind: Nanos = 0
+    """How late the last tick began."""
+
+    @property
+    def excess(self) -> int:
+        """The work of a tick by the time there is for it, per mille: other than pressure it goes on above 1000."""
+        drawing = 1000 * self.making // max(1, self.ticks * self.tick) if self.tick else 0
+        encoding = 1000 * self.encoding // (self.encoded * self.tick) if self.encoded and self.tick else 0
+        return max(drawing, encoding, GROSS if self.behind >= BEHIND else 0)
 
     def pressures(self) -> dict[str, int]:
         """How near each part is to failing, per mille: 1000 has no time left."""
@@ -127,14 +149,21 @@ class Strain:
     patience: int = PATIENCE
     since_back: int = FORGOTTEN
     """Measurements since the last step back."""
+    gross: int = 0
+    """Measurements of gross overload side by side."""
 
     def after(self, load: Load, means: Set[Rung] = frozenset(Rung), settle: int = SETTLE) -> Strain:
-        """The state after one more measurement. It moves by one step at most, among `means`: the rungs that would help.
+        """The state after one more measurement. It moves among `means`, the rungs that would help: by one step, or,
+        under gross overload, up by all steps at once that promise too little.
 
         `settle` is how many measurements a step up takes to show.
         """
         since = min(FORGOTTEN, self.since_back + 1)
-        state = replace(self, since_back=since, patience=PATIENCE if since == FORGOTTEN else self.patience)
+        gross = self.gross + 1 if load.excess >= GROSS and load.pressure >= STRAINED else 0
+        state = replace(self, since_back=since, patience=PATIENCE if since == FORGOTTEN else self.patience, gross=gross)
+        if gross >= GROSS_SUSTAINED and state.rung < max(means):
+            # Nothing is waited for: what was given up before is far from enough.
+            return state._up(means, settle, Rung.FRAME_RATE if load.excess >= HOPELESS else Rung.PRESET)
         if state.settling:
             return replace(state, settling=state.settling - 1)
         pressure = load.pressure
@@ -149,13 +178,14 @@ class Strain:
             return replace(state, rung=lower, score=0, calm=0, settling=SETTLE, since_back=0)
         return state
 
-    def _up(self, means: Set[Rung], settle: int) -> Strain:
-        higher = min((rung for rung in means if rung > self.rung), default=self.rung)
+    def _up(self, means: Set[Rung], settle: int, least: Rung = Rung.NONE) -> Strain:
+        above = [rung for rung in sorted(means) if rung > self.rung]
+        higher = next((rung for rung in above if rung >= least), above[-1] if above else self.rung)
         if higher == self.rung:
             return replace(self, score=SUSTAINED)
         relapsed = self.since_back < RELAPSE
         patience = min(MOST_PATIENCE, 2 * self.patience) if relapsed else self.patience
-        return replace(self, rung=higher, score=0, calm=0, settling=settle, patience=patience)
+        return replace(self, rung=higher, score=0, calm=0, gross=0, settling=settle, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

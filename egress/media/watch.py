@@ -35,7 +35,7 @@ class Watch:
         self._ticks = self._late = self._waiting = 0
         self._making: Nanos = 0
         self._encoding: Nanos = 0
-        self._refused = 0
+        self._encoded = self._refused = 0
         self._overdue: Mapping[str, int] = {}
 
     def ticked(self, late: Nanos, begun: Nanos) -> Step | None:
@@ -53,7 +53,7 @@ class Watch:
         self._waiting = max(self._waiting, self._made.video.waiting)
         if now - self._begun < WINDOW:
             return None
-        load = self._load(now - self._begun)
+        load = self._load(now - self._begun, late)
         self._begin(now)
         rung = self._strain.rung
         self._strain = self._strain.after(load, frozenset(self._means()), self._settle())
@@ -79,9 +79,14 @@ class Watch:
         self._ticks = self._late = self._waiting = 0
         self._making = 0
         self._encoding, self._refused = self._made.video.busy, self._made.video.refused
+        self._encoded = self._done()
         self._overdue = dict(self._pictures())
 
-    def _load(self, span: Nanos) -> Load:
+    def _done(self) -> int:
+        assert self._made.video is not None
+        return self._made.video.main.pictures + self._made.video.main.repeated
+
+    def _load(self, span: Nanos, behind: Nanos) -> Load:
         video = self._made.video
         assert video is not None
         pictures = dict(self._pictures())
@@ -96,6 +101,9 @@ class Watch:
             # Of those that were there before: who has just come has a decoder to open first.
             sum(overdue - self._overdue.get(track, overdue) for track, overdue in pictures.items()),
             len(pictures),
+            self._tick,
+            self._done() - self._encoded,
+            behind,
         )
 
     def _pictures(self) -> Iterator[tuple[str, int]]:

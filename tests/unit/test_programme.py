@@ -165,7 +165,7 @@ class Show:
 
     def rest(self) -> None:
         """Wait until nothing waits for the encoders: what they cannot keep up with is not the programme's matter."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while any(told["waiting"] > 1600 or (n == "video" and told["waiting"]) for n, told in self._encoders()):
             assert time.monotonic() < end and not self.errors
             time.sleep(0.0005)
@@ -376,7 +376,7 @@ def test_a_scene_for_the_past_is_on_at_the_next_tick(make: Callable[..., Show]) 
 
 
 def test_a_pause_is_silent_at_both_ends_and_begins_and_ends_with_keyframes(make: Callable[..., Show]) -> None:
-    show, sound, pictures = make("10"), Sounds(), Pictures()
+    show, sound, pictures = make("10", "off"), Sounds(), Pictures()
     mixed: list[Samples] = []
     mix = show.programme._made.mixer.mix
     show.programme._made.mixer.mix = lambda blocks, n: mixed.append(sum(blocks)) or mix(blocks, n)  # type: ignore
