@@ -98,6 +98,7 @@ def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Arti
         ended=datetime.now(UTC),
         length=max(longest, *(row.end for row in log.rows)) if log.rows else longest,
         attempts=log.table(),
+        degraded=log.degraded,
         attendance=Attendance.load(order),
         artifacts=artifacts,
         figures={},

@@ -225,7 +225,7 @@ class Session:
         await parts.stage.close(until=captured)
         artifacts = await parts.outlets.close()
         outcome = self._judge(reason, parts, artifacts, parts.since + length)
-        self._attempts.ended(self._order.attempt, outcome.length, reason)
+        self._attempts.ended(self._order.attempt, outcome.length, reason, parts.programme.stats.degraded)
         try:
             manifest = await asyncio.to_thread(
                 write_manifest,
@@ -241,6 +241,7 @@ class Session:
                 figures=self._figures(parts),
                 blame=outcome.blame,
                 attempts=self._attempts.table(),
+                degraded=self._attempts.degraded,
                 streams=parts.programme.infos,
             )
         except (OSError, DestinationError) as error:
@@ -331,7 +332,7 @@ class Session:
     async def _pulse(self, parts: _Parts) -> None:
         """Say once a second that we are alive, also while a long stop is under way."""
         while True:
-            self._attempts.beat(parts.since + parts.clock.now())
+            self._attempts.beat(parts.since + parts.clock.now(), parts.programme.stats.degraded)
             self._announce({"type": "alive", **self._figures(parts)})
             await asyncio.sleep(ALIVE_EVERY)
 

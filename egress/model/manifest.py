@@ -143,7 +143,7 @@ class Manifest(_Part):
     artifacts: tuple[ArtifactRow, ...]
     drops: Drops
     degraded: dict[str, float] = Field(
-        {}, description="Seconds for which each step of degradation under overload was in force, in the last attempt."
+        {}, description="Seconds for which each step of degradation under overload was in force, in all attempts."
     )
     figures: dict[str, Any] = Field(description="The last alive event's figures; they vary with what the job did.")
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Attempt:
     end: Nanos
     why: str = ""
     published: bool = False
+    degraded: Mapping[str, int] = field(default_factory=dict)
+    """Milliseconds for which each step of degradation was in force."""
 
 
 class AttemptLog:
@@ -60,7 +62,7 @@ class AttemptLog:
                 # Cut short by a death, or by a full disk.
                 continue
         if self._rows and not self.last.why:
-            self.last.end = max(self.last.end, self._pulse())
+            self._survey(self.last)
 
     @property
     def rows(self) -> tuple[Attempt, ...]:
@@ -93,12 +95,23 @@ class AttemptLog:
         self._note(row)
         return at
 
-    def beat(self, at: Nanos) -> None:
-        """The worker lives at a job time: cheap, and written over the time before."""
+    @property
+    def degraded(self) -> dict[str, int]:
+        """Milliseconds for which each step of degradation was in force, in all attempts together."""
+        total: dict[str, int] = {}
+        for row in self.rows:
+            for step, spent in row.degraded.items():
+                total[step] = total.get(step, 0) + spent
+        return total
+
+    def beat(self, at: Nanos, degraded: Mapping[str, int] | None = None) -> None:
+        """The worker lives at a job time, so long degraded by now: cheap, and written over the time before."""
+        if degraded is not None and self._rows:
+            self.last.degraded = dict(degraded)
         try:
             handle = os.open(self._folder / _PULSE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.pwrite(handle, b"%020d\n" % at, 0)
+                os.pwrite(handle, b"%020d %s\n" % (at, json.dumps(degraded or {}).encode()), 0)
             finally:
                 os.close(handle)
         except OSError as error:
@@ -112,12 +125,13 @@ class AttemptLog:
     def died(self, why: str) -> None:
         """The last worker is dead; of the reasons told the first counts, and none that never recorded has one."""
         if self._rows and not self.last.why:
-            self._note({"number": self.last.number, "end": max(self.last.end, self._pulse()), "why": why})
+            self._survey(self.last)
+            self._note({"number": self.last.number, "end": self.last.end, "why": why, **_kept(self.last.degraded)})
 
-    def ended(self, number: int, at: Nanos, why: str) -> None:
+    def ended(self, number: int, at: Nanos, why: str, degraded: Mapping[str, int] | None = None) -> None:
         """An attempt came to its own end at a job time."""
         if number in self._rows:
-            self._note({"number": number, "end": at, "why": why})
+            self._note({"number": number, "end": at, "why": why, **_kept(degraded or {})})
 
     def table(self) -> list[dict[str, Any]]:
         """One row an attempt, as the manifest has them."""
@@ -155,12 +169,24 @@ class AttemptLog:
         known.end = max(known.begin, int(row.get("end", known.end)))
         known.why = str(row.get("why", known.why))
         known.published = bool(row.get("published", known.published))
+        known.degraded = {str(step): int(spent) for step, spent in row.get("degraded", known.degraded).items()}
 
-    def _pulse(self) -> Nanos:
+    def _survey(self, row: Attempt) -> None:
+        """Learn from its pulse how far an attempt came whose end nobody wrote down."""
         try:
-            return int((self._folder / _PULSE).read_text("ascii")[:20])
-        except (OSError, ValueError):
-            return 0
+            at, _, told = (self._folder / _PULSE).read_text("ascii").partition("\n")[0].partition(" ")
+            end = int(at)
+            degraded = {str(step): int(spent) for step, spent in json.loads(told or "{}").items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return
+        # A pulse from before it began is its predecessor's.
+        if end > row.begin:
+            row.end, row.degraded = max(row.end, end), degraded or row.degraded
+
+
+def _kept(degraded: Mapping[str, int]) -> dict[str, Any]:
+    """What a line of the journal says of it: nothing for the many jobs that gave nothing up."""
+    return {"degraded": dict(degraded)} if any(degraded.values()) else {}
 
 
 def _boot() -> str:

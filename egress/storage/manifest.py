@@ -54,6 +54,7 @@ def write_manifest(
     blame: Blame | None = None,
     streams: Sequence[StreamInfo] = (),
     attempts: Sequence[Mapping[str, Any]] = (),
+    degraded: Mapping[str, int] | None = None,
 ) -> str:
     """Write the manifest (egress.model.manifest) whole or not at all, first into the spool folder; says where it is.
 
@@ -61,6 +62,7 @@ def write_manifest(
 
     It replaces an earlier job's, but not that of one which ended after this one had begun. `figures` are those of the
     last `alive` event, {} when nobody knows them. Without `attempts` this was the only one.
+    `degraded` are the milliseconds of each step of degradation in all attempts; without it, those of `figures`.
     """
     loudness = _loudness(figures)
     only = {"number": 1, "started": started.isoformat(), "ended": ended.isoformat(), "why": reason}
@@ -86,7 +88,7 @@ def write_manifest(
         "loudness": loudness,
         "artifacts": [_heard(artifact_row(artifact), loudness) for artifact in artifacts],
         "drops": _drops(figures),
-        "degraded": {rung: spent / 1000 for rung, spent in figures.get("degraded", {}).items()},
+        "degraded": {step: spent / 1000 for step, spent in (degraded or figures.get("degraded", {})).items()},
         "figures": dict(figures),
     }
     if Path(order.folder).is_dir():

@@ -43,6 +43,28 @@ def test_the_next_attempt_knows_when_the_job_began_and_when_its_predecessor_died
     assert second.started(datetime.now(UTC)) == NOON
 
 
+def test_what_every_attempt_gave_up_is_added_up_whether_or_not_it_lived_to_tell(tmp_path: Path) -> None:
+    first = AttemptLog(tmp_path)
+    first.begin(1, clock(0))
+    assert first.degraded == {}
+    first.beat(5 * SECOND, {"loop_filter": 3_000, "preset": 12_000})
+    first.beat(6 * SECOND, {"loop_filter": 4_000, "preset": 500})
+    assert AttemptLog(tmp_path).degraded == {"loop_filter": 4_000, "preset": 500}
+    AttemptLog(tmp_path).died("signal SIGKILL")
+    second = AttemptLog(tmp_path)
+    second.begin(2, clock(9))
+    # It has not lived long enough for a pulse: the one that is there is not its own.
+    assert AttemptLog(tmp_path).degraded == {"loop_filter": 4_000, "preset": 500}
+    second.beat(10 * SECOND, {"loop_filter": 0, "preset": 0})
+    second.ended(2, 20 * SECOND, "stopped", {"loop_filter": 70, "preset": 0})
+    third = AttemptLog(tmp_path)
+    third.begin(3, clock(30))
+    third.beat(31 * SECOND, {"loop_filter": 0, "preset": 0})
+    assert third.degraded == AttemptLog(tmp_path).degraded == {"loop_filter": 4_070, "preset": 500}
+    (tmp_path / "pulse").write_text("00000000040000000000 [1]\n")
+    assert AttemptLog(tmp_path).degraded == {"loop_filter": 4_070, "preset": 500}
+
+
 def test_no_step_of_the_wall_clock_bends_the_time_line_but_a_restart_of_the_machine_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
