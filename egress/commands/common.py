@@ -129,6 +129,8 @@ def finish(ending: Ending, order: JobOrder, *, as_json: bool) -> int:
     if not as_json:
         out = Output(sys.stdout)
         out.write(f"{summary(ending)}\n  manifest  {ending.event.get('manifest') or order.manifest}\n")
+        if ending.event.get("undelivered"):
+            out.write(f"  what is in {ending.event['spool']} is delivered by `egress recover`, once it can be\n")
         out.flush()
     return ending.exit_status
 
