@@ -56,6 +56,7 @@ class Delivery:
     * `file(path)` or `folder(path)` in `deliver`: returns when all of it is in its place. An existing file is replaced
       only if the job may; else ours goes beside it, as NAME-JOB.mp4 or NAME-JOB/. Raises DestinationError when neither
       target nor backup has it: what is not delivered then still is in the spool;
+    * `hold()` and `renamed(path)` when that file gets another name before it is delivered;
     * `leave()` in `abort`;
     * `status()` in `status`: the outlets give up deliveries whose figures stand still.
 
@@ -133,6 +134,19 @@ class Delivery:
         """Stop following: recovery goes on."""
         if self._following is not None:
             self._following[1].leave()
+
+    def hold(self) -> None:
+        """Stop following and wait for what is under way: the file is about to change its name."""
+        if self._following is not None:
+            self._following[1].hold()
+
+    def renamed(self, source: Path | None) -> None:
+        """The file that was followed has this name, and what lay beside it has moved with it; None: it is no more."""
+        if self._following is not None and source is not None:
+            self._following[1].renamed(source)
+            self._following = source, self._following[1]
+        else:
+            self._following = None
 
     def file(self, source: Path) -> Delivered:
         """Move one file to the address `to`; raises DestinationError, and then it stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 FILE, STATE, MARKS = "recording.mp4", "recording.json", "marks.jsonl"
 
-_JOINED, _PLAN = "joined.mp4", "joined.json"
+JOINED, PLAN = "joined.mp4", "joined.json"
+"""The whole while it is made, and what says that it is whole."""
 
 EMPTY = 4096
 """Bytes a file may have before its first fragment: its header and its description of the streams."""
+
+_APPENDED = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "1000000", "flush_packets": "1"}
+"""Options of libav for a whole that is only appended to, as one made while the last piece grows must be; and all ways
+of joining make the same bytes."""
 
 _WENT_ON = "Went on after an interruption"
 
@@ -76,22 +81,34 @@ def join(folder: Path, tell: Callable[[int], None] = lambda count: None) -> bool
     fit the others: then all pieces stay.
     """
     try:
-        if not (folder / _PLAN).is_file():
+        if not (folder / PLAN).is_file():
+            beside_whole(folder, growing=False)
             found = pieces(folder)
             if not any(piece.attempt > 1 for piece in found):
                 return False
-            _Join(folder, found, tell).make()
+            Join(folder, found, tell).make()
         _settle(folder)
         return True
     except OSError as error:
         raise DestinationError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
+def beside_whole(folder: Path, *, growing: bool) -> None:
+    """Have what a storage notes beside the whole lie beside `joined.mp4`, or beside the one piece there is at last.
+
+    There is one upload of the recording, whichever file it is of at the time; raises OSError.
+    """
+    name, other = (JOINED, FILE) if growing else (FILE, JOINED)
+    for path in folder.glob(f"{other}.*"):
+        path.replace(folder / (name + path.name.removeprefix(other)))
+
+
 def _settle(folder: Path) -> None:
     """Put the whole in the place of its pieces; may be done again at any point."""
-    plan, whole = read_json(folder / _PLAN), Piece(folder, 1)
-    if (folder / _JOINED).is_file():
-        (folder / _JOINED).replace(whole.file)
+    plan, whole = read_json(folder / PLAN), Piece(folder, 1)
+    if (folder / JOINED).is_file():
+        (folder / JOINED).replace(whole.file)
+    beside_whole(folder, growing=False)
     lines = [json.dumps(mark) + "\n" for mark in plan["marks"]]
     write_whole(whole.marks, "".join(lines).encode(), durable=True)
     write_json(whole.state, plan["state"])
@@ -99,28 +116,38 @@ def _settle(folder: Path) -> None:
         if piece.attempt > 1:
             for path in (piece.file, piece.state, piece.marks):
                 path.unlink(missing_ok=True)
-    (folder / _PLAN).unlink()
+    (folder / PLAN).unlink()
 
 
-class _Join:
+class Join:
     """Joins pieces into `joined.mp4` and says in `joined.json` what it is, once it is whole."""
 
-    def __init__(self, folder: Path, found: Sequence[Piece], tell: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        found: Sequence[Piece],
+        tell: Callable[[int], None],
+        opened: Callable[[Piece], InputContainer] | None = None,
+    ) -> None:
         self._folder = folder
         self._pieces = found
         self._tell = tell
+        self._opened = opened or (lambda piece: av.open(str(piece.file)))
         self._marks = MarkLog(folder / "unwritten")
         self._at: Fraction = Fraction(0)
         self._heard: Fraction | None = None
-        self._count = 0
+        self._count = self._before = 0
         self._parts: list[dict[str, Any]] = []
-        self._first: InputContainer | None = None
 
-    def make(self) -> None:
-        """Join; raises DestinationError, OSError."""
-        final = self._folder / _JOINED
+    def make(self, counts: Callable[[Nanos | None, int], bool] | None = None) -> None:
+        """Join; raises DestinationError, OSError.
+
+        `counts` is asked at last whether it is to be kept: it hears the end that the last piece was told, where it is
+        to be cut, and how many of its packets there are.
+        """
+        final = self._folder / JOINED
         try:
-            with av.open(str(final), "w", format="mp4", options={"movflags": "faststart"}) as written:
+            with av.open(str(final), "w", format="mp4", options=_APPENDED) as written:
                 for piece in self._pieces:
                     self._append(piece, written)
                 if not self._parts:
@@ -134,20 +161,27 @@ class _Join:
         finally:
             os.close(handle)
         states = [read_json(piece.state) for piece in self._pieces]
+        if counts and not counts(self._cut(states[-1]), self._count - self._before):
+            return
         told = next((state for state in states if state), {})
         state = {"job": told.get("job"), "tags": told.get("tags", {}), "length": self._length, "end": None}
         document = {"state": {**state, "parts": self._parts}, "marks": [asdict(mark) for mark in self._marks.marks]}
-        write_json(self._folder / _PLAN, document)
+        write_json(self._folder / PLAN, document)
 
     @property
     def _length(self) -> Nanos:
         return int(self._at * SECOND)
 
+    def _cut(self, state: Mapping[str, Any]) -> Nanos | None:
+        end = state.get("end")
+        return end if end is not None and end < int(state.get("length", 0)) else None
+
     def _append(self, piece: Piece, written: OutputContainer) -> None:
         state = read_json(piece.state)
         began, heard = self._at, self._heard
+        self._before = self._count
         try:
-            with av.open(str(piece.file)) as read:
+            with self._opened(piece) as read:
                 reader = _Reader(read, began, heard, last=piece is self._pieces[-1])
                 for packet in reader.packets(state.get("end")):
                     if not written.streams:

@@ -18,7 +18,8 @@ from egress.model.media import SECOND, Nanos, Packet, StreamInfo
 from egress.model.outputs import Mp4Doc, SinkDoc
 from egress.sinks.base import CAPTION, END, LULL, METADATA, PAUSE, RESUME, SPEAKER, Backup, Mark, Sink, SinkContext
 from egress.sinks.delivery import Delivered, Delivery
-from egress.sinks.joining import EMPTY, Piece, join
+from egress.sinks.growing import GrowingJoin
+from egress.sinks.joining import EMPTY, Piece, join, pieces
 from egress.sinks.marks import MarkLog, chapters
 from egress.sinks.muxing import MuxedStream
 from egress.sinks.remux import remux, set_chapters
@@ -59,6 +60,7 @@ class Mp4Sink(Sink):
         self._packets = 0
         self._end: Nanos | None = None
         self._joined = 0
+        self._growing: GrowingJoin | None = None
         self._delivery = Delivery.of(context)
 
     def open(self, programme: Sequence[StreamInfo]) -> None:
@@ -86,6 +88,9 @@ class Mp4Sink(Sink):
         # All that libav has written stays as it is, but for eight bytes at the beginning when it closes the file.
         if self.context.attempt == 1:
             self._delivery.follow(self._file)
+        elif earlier := [piece for piece in pieces(self.context.folder) if piece != self._piece]:
+            self._growing = GrowingJoin(self.context.folder, earlier, self._piece)
+            self._delivery.follow(self._growing.file)
 
     def write(self, packet: Packet) -> None:
         """Append one packet, unless it lies in a pause; raises DestinationError when the disk refuses."""
@@ -130,12 +135,21 @@ class Mp4Sink(Sink):
 
         Where another job has written to the target meanwhile, its file stays, and this one goes beside it.
         """
-        join(self.context.folder, self._count)
+        growing, self._growing = self._growing, None
+        if growing is not None:
+            self._delivery.hold()
+            whole = growing.finish(self._packets)
+            join(self.context.folder, self._count)
+            self._delivery.renamed(Piece(self.context.folder, 1).file if whole else None)
+        else:
+            join(self.context.folder, self._count)
         return (_Closed(self.context.folder).deliver(self._delivery),)
 
     def abort(self) -> Sequence[Artifact]:
         """Write the index if the disk lets us; the file stays in the spool, from where it can be recovered."""
         self._delivery.leave()
+        if self._growing is not None:
+            self._growing.give_up()
         try:
             self._finish()
         except DestinationError:
@@ -153,7 +167,7 @@ class Mp4Sink(Sink):
             "packets": self._packets,
             "seconds": round(self._length / SECOND, 3),
             "marks": len(self._marks.marks),
-            "joined": self._joined,
+            "joined": self._growing.packets if self._growing is not None else self._joined,
             **self._delivery.status(),
         }
 

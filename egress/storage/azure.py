@@ -63,12 +63,21 @@ class AzureStorage(Storage):
             self._follower.stop()
             self._follower.join(1.0)
 
-    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
-        """Stage what of `source` is not there yet, make the blob and compare it; raises DestinationError."""
+    def hold(self) -> None:
+        """Stop following, and wait for what is under way."""
         follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
             follower.join()
+
+    def renamed(self, source: Path) -> None:
+        """Go on with a file under another name."""
+        if self._upload is not None:
+            self._upload.renamed(source)
+
+    def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
+        """Stage what of `source` is not there yet, make the blob and compare it; raises DestinationError."""
+        self.hold()
         try:
             if not beside or UploadState.of(source).to != beside:
                 upload = self._upload = self._upload or AzureUpload(source, to, self.options)

@@ -82,6 +82,11 @@ class AzureUpload:
         self._state.forget()
         self._ours.clear()
 
+    def renamed(self, source: Path) -> None:
+        """The file, and the state beside it, have another name."""
+        self._source = source
+        self._state.renamed(source)
+
     def finish(self, *, replacing: bool) -> Stored:
         """Stage what is missing, make the blob and compare it; `source` then is gone.
 

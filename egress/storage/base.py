@@ -106,6 +106,12 @@ class Storage(ABC):
     def leave(self) -> None:  # noqa: B027
         """Stop following; what has been done stays to be gone on with, by `put` in this process or another."""
 
+    def hold(self) -> None:  # noqa: B027
+        """Stop following and wait until nothing of it is under way; `put` finishes it, as after `leave`."""
+
+    def renamed(self, source: Path) -> None:  # noqa: B027
+        """The file that was followed, on hold, has this name; what lay beside it under its name has moved with it."""
+
     def forsake(self, source: Path, to: str) -> None:  # noqa: B027
         """Take back, if the store lets us at once, what it holds of a file that went elsewhere; raises nothing."""
 

@@ -81,15 +81,24 @@ class S3Storage(Storage):
             self._follower.stop()
             self._follower.join(1.0)
 
+    def hold(self) -> None:
+        """Stop following, and wait for what is under way."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+            follower.join()
+
+    def renamed(self, source: Path) -> None:
+        """Go on with a file under another name."""
+        if self._upload is not None:
+            self._upload.renamed(source)
+
     def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
         """Upload what of `source` is not there yet, complete the object and compare it.
 
         Goes on where a follower or a dead process stopped. Raises DestinationError, the file then kept.
         """
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.stop()
-            follower.join()
+        self.hold()
         state = UploadState.of(source)
         places = [to, beside] if beside and beside != to else [to]
         if state.to and state.to not in places:

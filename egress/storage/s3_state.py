@@ -68,6 +68,10 @@ class UploadState:
             self.parts = {}
         return self.parts
 
+    def renamed(self, source: Path) -> None:
+        """It lies beside another name of the file."""
+        self.path = source.with_name(source.name + _SUFFIX)
+
     def begin(self, to: str, part_size: int) -> None:
         """Note that an upload is about to be asked for; raises OSError."""
         self.to, self.token, self.part_size = to, secrets.token_hex(16), part_size

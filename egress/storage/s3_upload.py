@@ -95,6 +95,11 @@ class S3Upload:
         if isinstance(error, S3Error) and error.stale:
             self._client.renew()
 
+    def renamed(self, source: Path) -> None:
+        """The file, and the state beside it, have another name."""
+        self._source = source
+        self._state.renamed(source)
+
     def finish(self, *, replacing: bool) -> Stored:
         """Send what is missing, make the object and compare it; `source` then is gone.
 

@@ -80,6 +80,23 @@ def test_a_file_that_was_followed_is_kept_whole(name: str, storage: Storage, sou
     assert (stored.size, stored.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
+def test_a_file_that_got_another_name_while_it_was_followed_is_kept_whole(
+    name: str, storage: Storage, source: Path, tmp_path: Path
+) -> None:
+    storage.follow(source, ADDRESSES[name](tmp_path))
+    with source.open("ab") as file:
+        file.write(bytes(2_000_000))
+    storage.hold()
+    final = source.with_name("whole.mp4")
+    for path in source.parent.glob("a.mp4*"):
+        path.rename(path.with_name(path.name.replace("a.mp4", final.name)))
+    storage.renamed(final)
+    data = final.read_bytes()
+    stored = storage.put(final, ADDRESSES[name](tmp_path))
+    assert (stored.size, stored.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert not final.exists() and not source.exists()
+
+
 def test_a_place_that_is_taken_is_left_to_whose_it_is(
     name: str, storage: Storage, source: Path, tmp_path: Path
 ) -> None:
