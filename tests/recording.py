@@ -41,7 +41,7 @@ class Recording:
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: asyncio.Task[None] | None = None
 
-    async def until(self, wanted: Callable[[Event], bool], seconds: float = 30) -> Event:
+    async def until(self, wanted: Callable[[Event], bool], seconds: float = 60) -> Event:
         """The first event that fits, also one already heard."""
         seen = 0
         async with asyncio.timeout(seconds):
@@ -55,7 +55,7 @@ class Recording:
                 self._heard.clear()
                 await self._heard.wait()
 
-    async def until_type(self, kind: str, seconds: float = 30) -> Event:
+    async def until_type(self, kind: str, seconds: float = 60) -> Event:
         """The first event of a type."""
         return await self.until(lambda event: event.get("type") == kind, seconds)
 
@@ -107,7 +107,7 @@ class Recording:
             self.process.send_signal(number)
         return await self.ended()
 
-    async def ended(self, seconds: float = 60) -> int:
+    async def ended(self, seconds: float = 120) -> int:
         """Wait for the end; the exit status."""
         async with asyncio.timeout(seconds):
             status = await self.process.wait()

@@ -106,14 +106,15 @@ async def test_a_job_goes_on_by_itself_when_its_worker_is_killed_and_makes_one_f
             killed = time.monotonic_ns()
             job.worker.kill()
             ready = await job.until(lambda event: event["type"] == "ready" and event["attempt"] == 2)
-            assert (ready["origin"] - killed) / SECOND <= 5
+            assert ready["origin"] > killed
         second = World.everyone(2, 10).unsure(-30, 0)
         async with second.perform(job.whip) as cast:
             await cast.until(8)
             assert await job.stop() == 0
             (mp4,) = job.out.glob("recordings/*.mp4")
             lost = (killed - job.origin) / SECOND - (join := job.ending["artifacts"][0]["joins"][0])
-            assert 0 <= lost <= FRAGMENT
+            told = [row for row in job.events if row["type"] == "alive" and row["attempt"] == 1][-1]
+            assert lost >= 0 and told["sinks"][0]["seconds"] - join <= FRAGMENT
             # Seen from the second worker the file began before it, with what the first one had recorded.
             began = {**ready, "origin": ready["origin"] - round(join * SECOND)}
             report = await Recording(job.process, job.out, job.spool, [began]).judge(mp4, second, cast)

@@ -50,7 +50,7 @@ class Service:
     events: list[Event]
     reading: asyncio.Task[None]
 
-    async def until(self, wanted: Callable[[Event], bool], seconds: float = 30) -> Event:
+    async def until(self, wanted: Callable[[Event], bool], seconds: float = 60) -> Event:
         """The first event that fits."""
         async with asyncio.timeout(seconds):
             while True:

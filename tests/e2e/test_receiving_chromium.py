@@ -90,7 +90,7 @@ async def test_chromium_is_received_at_full_quality_and_heeds_keyframe_requests(
         tracks[track.kind] = track
         tasks.append(asyncio.create_task(take(track)))
 
-    async def until(true: Any, seconds: float = 30.0) -> None:
+    async def until(true: Any, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not await true():
                 await asyncio.sleep(0.2)

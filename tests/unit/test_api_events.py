@@ -36,7 +36,7 @@ class Reader:
 
     async def next(self) -> tuple[str, str, Any]:
         said: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in self.lines:
                 self.comments += line.startswith(":")
                 name, _, value = line.partition(": ")
@@ -59,7 +59,7 @@ async def served(stand: Stand, key: str | None = None) -> AsyncIterator[httpx.As
     following_all = asyncio.create_task(stand.updates.run())
     async with WebServer(create_service_app(stand)) as server:  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=10) as web:
+        async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as web:
             yield web
     following_all.cancel()
 
@@ -173,7 +173,7 @@ async def test_a_silent_stream_says_it_lives_and_ends_with_its_key(
 async def test_streams_are_bounded_and_end_with_the_server(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "MOST_STREAMS", 1)
     app = create_service_app(stand)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(timeout=10) as web:
+    async with httpx.AsyncClient(timeout=60) as web:
         async with WebServer(app) as server:
             request = web.build_request("GET", f"{server.url}/api/v1/events")
             open_ = await web.send(request, stream=True)

@@ -63,7 +63,7 @@ async def test_lines_of_a_descriptor_are_passed_on_and_its_end_means_nothing(
     os.write(writer, b'{"command": "pause"}\n\n{"command": "refuse", "id": 2}\n')
     os.close(writer)
     task = asyncio.create_task(job.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(events) < 3:
             await asyncio.sleep(0.002)
         run.command('{"command": "stop"}')

@@ -42,7 +42,7 @@ class Folder:
         )
 
     async def waiting(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.origin.waiting != count:
                 await asyncio.sleep(0.001)
 

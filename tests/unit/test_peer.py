@@ -128,14 +128,14 @@ async def test_packets_that_wait_in_the_socket_while_the_loop_stands_still_are_n
     head = struct.Struct("!BBHLL")
     for sequence in (1, 3):
         stranger.sendto(head.pack(0x80, 0xE0, sequence, sequence, 11) + vp8(KEY), here)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not bench.tracks[1].restless:
             await asyncio.sleep(0)
     for _ in range(40):
         stranger.sendto(b"\xff", here)
     stranger.sendto(head.pack(0x80, 0xE0, 2, 2, 11) + vp8(KEY), here)
     time.sleep(0.2)  # noqa: ASYNC251
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while bench.tracks[1].restless:
             await asyncio.sleep(0.01)
     stats = bench.tracks[1].stats()
@@ -168,7 +168,7 @@ async def test_a_callback_that_fails_does_not_fail_the_answer() -> None:
 async def test_a_peer_that_never_comes_fails_in_time_and_ends_its_tracks() -> None:
     bench = Bench(connect_timeout=0.2)
     await bench.peer.answer(GOOD)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(EndOfTrack):
             await bench.tracks[0].recv()
     assert bench.states[-1] == "failed"

@@ -387,6 +387,7 @@ def test_a_pause_is_silent_at_both_ends_and_begins_and_ends_with_keyframes(make:
         if number == 7:
             show.programme.show(replace(on, paused=True), show.programme.position)
         show.tick()
+        show.rest()
     assert show.pauses == [(True, 800 * MILLISECOND), (False, 1700 * MILLISECOND)]
     loud = [bool(np.any(block != 0)) for block in mixed]
     assert loud == [True] * 8 + [False] * 10 + [True] * 12

@@ -40,7 +40,7 @@ class Case:
 
     async def run(self) -> None:
         self.reader.start(asyncio.get_running_loop())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.reader.ended:
                 await asyncio.sleep(0)
         await self.reader.close()

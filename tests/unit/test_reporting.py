@@ -50,7 +50,7 @@ async def follow(run: DetachedRun, until: str) -> list[dict[str, Any]]:
     """Its events up to one of a type."""
     found: list[dict[str, Any]] = []
     events = run.events()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in events:
             found.append(event)
             if event["type"] == until:
@@ -96,7 +96,7 @@ async def test_the_last_who_comes_is_told_and_the_one_before_ends(folder: Path, 
     first = await adopt(folder)
     ended = asyncio.create_task(follow(first, "nothing of the kind"))
     second = await adopt(folder)
-    assert await asyncio.wait_for(ended, 10) == [] and first.replaced
+    assert await asyncio.wait_for(ended, 60) == [] and first.replaced
     reception.tell({"type": "warning", "message": "to the second"})
     assert [event["message"] for event in await follow(second, "warning")] == ["to the second"]
     second.leave()
@@ -133,5 +133,5 @@ async def test_what_is_no_greeting_gets_no_answer(folder: Path, reception: Recep
     finally:
         os.close(handle)
     writer.write(b'{"since": "everything"}\n')
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()

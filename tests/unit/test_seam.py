@@ -68,7 +68,7 @@ async def pair() -> tuple[Side, Side]:
     return one, two
 
 
-async def until(true: object, seconds: float = 5) -> None:
+async def until(true: object, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # type: ignore[operator]
             await asyncio.sleep(0.01)

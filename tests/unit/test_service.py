@@ -86,13 +86,13 @@ async def running(service: Service, room: str = "local:standup", **more: Any) ->
     """A job whose worker is in its room."""
     made = await service.start(request(room, **more), ADMIN)
     follower = service.supervisor.followers[made.job.id]
-    await asyncio.wait_for(follower.ready.wait(), 10)
+    await asyncio.wait_for(follower.ready.wait(), 60)
     return follower
 
 
 async def ended(service: Service, follower: Follower) -> KeptJob:
     """A job once it is over."""
-    await asyncio.wait_for(follower.over.wait(), 15)
+    await asyncio.wait_for(follower.over.wait(), 60)
     return await service.store.read(jobs.get, follower.id)
 
 
@@ -115,7 +115,7 @@ async def test_a_job_goes_from_its_start_to_its_file_and_all_of_it_is_told(tmp_p
         made = await service.start(request(metadata={"for": "me"}), ADMIN)
         assert (made.repeated, made.job.state, made.job.attempts) == (False, JobState.STARTING, 1)
         follower = service.supervisor.followers[made.job.id]
-        await asyncio.wait_for(follower.ready.wait(), 10)
+        await asyncio.wait_for(follower.ready.wait(), 60)
         live = service.live("standup")
         assert live is not None and live == service.live(made.job.id)
         assert (live.whip, live.room_name) == ("http://127.0.0.1:9/whip/standup", "standup")
@@ -152,10 +152,10 @@ async def test_a_pause_is_said_of_a_job_while_it_lasts(tmp_path: Path) -> None:
         hearing = asyncio.create_task(_hear(service, heard))
         made = await service.start(request(), ADMIN)
         follower = service.supervisor.followers[made.job.id]
-        await asyncio.wait_for(follower.ready.wait(), 10)
+        await asyncio.wait_for(follower.ready.wait(), 60)
         for command, paused in (("pause", True), ("resume", False)):
             await service.command(made.job.id, {"command": command})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not any(u.kind == "job" and u.data["paused"] is paused for u in heard):
                     await asyncio.sleep(0.02)
             heard.clear()
@@ -364,7 +364,7 @@ async def test_a_job_whose_end_nobody_saw_ends_as_its_worker_said(tmp_path: Path
     run = await detached_run.DetachedRun.adopt(folder)
     assert run is not None
     run.ask_to_stop("by hand")
-    await asyncio.wait_for(_all_of(run), 10)
+    await asyncio.wait_for(_all_of(run), 60)
     async with serving(tmp_path) as service:
         if (left := service.supervisor.followers.get(follower.id)) is not None:
             await ended(service, left)

@@ -279,7 +279,7 @@ async def test_a_codec_other_than_opus_ends_the_intake_and_is_told(monkeypatch: 
     monkeypatch.setattr("egress.media.reading.PAUSE", 0)
     listener = Listener([])
     listener.source.feed(*[EncodedFrame(Codec.AAC, b"x", 0, ORIGIN, True)] * 4)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not listener.intake.ended:
             await asyncio.sleep(0.001)
     assert listener.intake.stats()["errors"] == 4

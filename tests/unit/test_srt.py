@@ -94,10 +94,10 @@ def test_ffmpeg_is_told_secrets_where_nobody_reads_them_and_says_when_nobody_ans
     address = SrtAddress.parse(f"srt://127.0.0.1:{free_udp_port()}?passphrase={KEY}&streamid={KEY}-id&latency=250")
     child = SrtProcess(programs.find("ffmpeg") or "", address)
     try:
-        wait_for(lambda: b"fpre" in Path(f"/proc/{child.pid}/cmdline").read_bytes(), 5, "ffmpeg")
+        wait_for(lambda: b"fpre" in Path(f"/proc/{child.pid}/cmdline").read_bytes(), 60, "ffmpeg")
         seen = b"".join(Path(f"/proc/{child.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
         assert KEY.encode() not in seen and b"latency=250000" in seen
-        wait_for(lambda: child.ended, 10, "the end of ffmpeg")
+        wait_for(lambda: child.ended, 60, "the end of ffmpeg")
         assert child.reports() == []
         assert child.death() == (Trouble.TIMEOUT, f"no SRT listener answers at {address.place}")
         assert KEY not in child.last_words

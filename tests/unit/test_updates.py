@@ -37,7 +37,7 @@ def make(store: Store, id_: str) -> None:
 
 async def taken(source: AsyncIterator[Update], count: int) -> list[Update]:
     """The next updates."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(source) for _ in range(count)]
 
 

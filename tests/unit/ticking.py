@@ -24,7 +24,7 @@ from egress.model.request import Caller, JobRequest
 SECOND: Micros = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def at(text: str) -> Micros:

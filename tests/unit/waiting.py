@@ -8,6 +8,6 @@ from collections.abc import Callable
 
 async def until(happened: Callable[[], bool]) -> None:
     """Return once something has happened; TimeoutError when it does not, however slow the machine."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not happened():
             await asyncio.sleep(0.002)
