@@ -88,9 +88,10 @@ def seen(ffmpeg: Path, film: Path) -> tuple[str, list[Fraction], list[int], list
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     with av.open(str(film)) as container:
         stream = container.streams.video[0]
+        base = stream.time_base
         frames = list(container.decode(stream))
-    assert stream.time_base is not None
-    times = [frame.pts * stream.time_base for frame in frames if frame.pts is not None]
+    assert base is not None
+    times = [frame.pts * base for frame in frames if frame.pts is not None]
     keys = [n for n, frame in enumerate(frames) if frame.key_frame]
     return done.stderr + "!" * (done.returncode != 0), times, keys, [planes(frame)[0] for frame in frames]
 
