@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
             begin=nanos_of("from", arguments.begin, 0.0),
             end=nanos_of("to", arguments.end, 0.001),
             length=nanos_of("seconds", arguments.seconds, 0.001),
-            force=arguments.force,
+            overwrite=arguments.overwrite,
         )
     )
     ffmpeg = check_ffmpeg(plan.pipeline, settings.ffmpeg)

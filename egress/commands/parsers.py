@@ -30,7 +30,7 @@ def add_compose(commands: Any) -> None:
     compose.add_argument("--from", dest="begin", type=float, metavar="S", help="session time to begin at")
     compose.add_argument("--to", dest="end", type=float, metavar="S", help="session time to end at")
     compose.add_argument("--seconds", type=float, metavar="S", help="at most this much")
-    compose.add_argument("--force", action="store_true", help="replace what is there already")
+    compose.add_argument("--overwrite", action="store_true", help="replace what is there already")
     compose.add_argument("--json", action="store_true", help="print events as JSON lines")
     compose.add_argument("--config", metavar="FILE", help="settings file (EGRESS_CONFIG)")
     compose.set_defaults(run=_run_compose, spool=None)

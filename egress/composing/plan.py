@@ -41,7 +41,7 @@ class Wanted:
     begin: Nanos | None = None
     end: Nanos | None = None
     length: Nanos | None = None
-    force: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Plan:
     footage: Footage
     pipeline: Pipeline
     out: Path
-    force: bool
+    overwrite: bool
 
     @property
     def sink(self) -> SinkDoc:
@@ -61,7 +61,7 @@ class Plan:
 
 def planned(wanted: Wanted) -> Plan:
     """The plan for a request; raises RequestError with what is wrong and how to mend it."""
-    kind, out = _place(wanted.out, force=wanted.force)
+    kind, out = _place(wanted.out, overwrite=wanted.overwrite)
     pipeline = pipelines.check(wanted.pipeline, wanted.assets)
     pipeline = restyled(pipeline, layout=wanted.layout, theme=wanted.theme, size=wanted.size)
     pipeline = _with_sink(pipeline, kind, out)
@@ -69,10 +69,10 @@ def planned(wanted: Wanted) -> Plan:
     texts = look_texts.values(room=footage.room, job=JOB, pipeline=pipeline.name, started=footage.started)
     folders = pipelines.picture_folders(wanted.pipeline, wanted.assets)
     pipeline = look_texts.filled(resolve_images(pipeline, "", folders)[0], texts)
-    return Plan(footage, pipeline, out, wanted.force)
+    return Plan(footage, pipeline, out, wanted.overwrite)
 
 
-def _place(text: str, *, force: bool) -> tuple[str, Path]:
+def _place(text: str, *, overwrite: bool) -> tuple[str, Path]:
     """The kind of output and its path, refused where it cannot go."""
     out = Path(text)
     kind = "hls" if text.endswith("/") else KINDS.get(out.suffix.lower())
@@ -81,8 +81,8 @@ def _place(text: str, *, force: bool) -> tuple[str, Path]:
         raise _refused("out", f"--out {text}: name a file or folder that ends with one of {endings} (a folder is HLS)")
     if out.is_dir() and kind != "hls":
         raise _refused("out", f"--out {text} is a folder; name a file in it, or end it with / for HLS")
-    if out.exists() and not force:
-        raise _refused("out", f"--out {text} exists; remove it, choose another name, or --force")
+    if out.exists() and not overwrite:
+        raise _refused("out", f"--out {text} exists; remove it, choose another name, or --overwrite")
     parent = out.absolute().parent
     if not parent.is_dir():
         raise _refused("out", f"--out {text}: there is no folder {parent}; make it first")

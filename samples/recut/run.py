@@ -27,7 +27,7 @@ def main() -> int:
         return 1
     for layout in LAYOUTS:
         out = Path(arguments.to) / f"{layout}.mp4"
-        command = ["compose", manifest, "--layout", layout, "--out", str(out), "--force"]
+        command = ["compose", manifest, "--layout", layout, "--out", str(out), "--overwrite"]
         made = subprocess.run([sys.executable, "-m", "egress.cli", *command], stdout=subprocess.DEVNULL, check=False)
         if made.returncode:
             return made.returncode

@@ -58,7 +58,8 @@ def tools(folder: Path, files: list[Path], setting: Setting, only: list[str] | N
     def out(name: str) -> Path:
         return folder / f"{name}.mp4"
 
-    own = [sys.executable, "-m", "egress.cli", "compose", str(source), "--pipeline", str(pipeline), "--force", "--out"]
+    own = [sys.executable, "-m", "egress.cli", "compose", str(source), "--pipeline", str(pipeline)]
+    own += ["--overwrite", "--out"]
     found = {OURS: [*own, str(out(OURS))]}
     if (debian := shutil.which("ffmpeg")) is not None:
         name = f"ffmpeg {version(debian)}"

@@ -107,7 +107,7 @@ def test_hls_is_a_folder_that_appears_whole(folder):
     assert len(pictures(index)) == pytest.approx(90, abs=1)
     assert compose(folder, "live/") == BAD_INPUT
     before = (folder.parent / "live").stat().st_ino
-    assert compose(folder, "live/", "--force", "--seconds", "1") == 0
+    assert compose(folder, "live/", "--overwrite", "--seconds", "1") == 0
     assert (folder.parent / "live").stat().st_ino != before
     assert len(pictures(index)) == 30
     assert [entry.name for entry in folder.parent.iterdir() if entry.name.startswith(".")] == []
@@ -188,12 +188,12 @@ def _refuse() -> None:
     raise DestinationError("the disk is full")
 
 
-def test_what_is_there_already_stays_unless_forced(folder):
+def test_what_is_there_already_stays_unless_it_may_be_replaced(folder):
     path = folder.parent / "a.mp4"
     path.write_bytes(b"mine")
     assert compose(folder, "a.mp4") == BAD_INPUT
     assert path.read_bytes() == b"mine"
-    assert compose(folder, "a.mp4", "--force", "--seconds", "1") == 0
+    assert compose(folder, "a.mp4", "--overwrite", "--seconds", "1") == 0
     assert len(pictures(path)) == 30
 
 
