@@ -34,6 +34,10 @@ def died(tmp_path: Path, number: int, show: Programme) -> None:
     sink = attempt(tmp_path, number, show)
     file = Piece(tmp_path / "spool", number).file
     left = file.read_bytes()
+    # A dead process has no thread that goes on making the whole.
+    if sink._growing is not None:
+        sink._growing.give_up()
+        sink._growing._thread.join()
     sink._container.close()  # type: ignore[union-attr]
     file.write_bytes(left)
 
