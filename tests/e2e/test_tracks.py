@@ -34,7 +34,11 @@ def aligned(found: Events, people: int) -> None:
         assert len(offsets) >= 3
         assert abs(statistics.median(offsets)) <= 0.020, offsets
     if people > 1:
-        assert found.p95() <= 0.060
+        # How long a busy machine keeps a single picture or sound waiting, the worst ones show; all of them do not.
+        spreads = list(found.spreads())
+        assert len(spreads) >= 3
+        assert statistics.median(spreads) <= 0.020, spreads
+        assert found.p95() <= 0.150, spreads
 
 
 @pytest.mark.parametrize(
@@ -102,19 +106,26 @@ async def test_a_killed_job_loses_two_seconds_at_most_and_recovery_makes_its_fil
     async with recording(tmp_path, pipeline=PIPELINE.format(per="participant")) as job, world.perform(job.whip) as cast:
         await cast.until(8)
         worker = job.worker
+        seen = len(job.events)
+        await job.until(lambda event: event["type"] == "alive" and event in job.events[seen:])
         job.process.kill()
         worker.kill()
         killed = (time.monotonic_ns() - job.origin) / SECOND
+        (told,) = [event for event in job.events if event["type"] == "alive"][-1]["sinks"]
         unrepaired = [path for path in job.spool.rglob("*") if path.suffix in (".webm", ".mp4")]
-        lengths = {path.name: await asyncio.to_thread(length, path) for path in unrepaired}
+        there = {path.name: await asyncio.to_thread(frames, path) for path in unrepaired}
     status, said = await recover(job.spool)
     assert status == 0, said
     rows = {row.name: row for row in document(job.out / "tracks").files}
     assert set(rows) == {"ada-1.webm", "grace-1.mp4"}
+    made = {name: frames(job.out / "tracks" / name) for name in rows}
+    for kept in (there, made):
+        # Two people, 30 pictures and 50 packets of sound a second each: by what the job said it had, a moment before.
+        assert told["frames"] - sum(kept.values()) <= 2.0 * 2 * (30 + 50), (told, kept)
+        assert max(kept.values()) - min(kept.values()) <= 2.0 * (30 + 50), "each loses as little"
     for name, row in rows.items():
         assert row.recovered
-        assert killed - (row.start + lengths[name]) <= 2.0
-        assert killed - row.end <= 2.0
+        assert row.end <= killed
         with av.open(str(job.out / "tracks" / name)) as container:
             assert float(container.duration or 0) / av.time_base == pytest.approx(row.end - row.start, abs=0.1)
             container.seek(2 * av.time_base)
@@ -123,10 +134,12 @@ async def test_a_killed_job_loses_two_seconds_at_most_and_recovery_makes_its_fil
     assert not any(job.spool.iterdir())
 
 
-def length(path: Path) -> float:
-    """Seconds of pictures that decode."""
+def frames(path: Path) -> int:
+    """How many pictures that decode, and packets of sound, are in a file."""
     with av.open(str(path)) as container:
-        return max(float(frame.time or 0) for frame in container.decode(video=0))
+        pictures = sum(1 for _ in container.decode(video=0))
+    with av.open(str(path)) as container:
+        return pictures + sum(1 for packet in container.demux(audio=0) if packet.dts is not None)
 
 
 @pytest.mark.beside
