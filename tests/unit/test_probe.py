@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -72,6 +73,15 @@ def test_repeated_pictures_are_found(tmp_path: Path) -> None:
     report = _report(tmp_path, Faults(repeats=10))
     assert report.people[0].distinct_mean == pytest.approx(27, abs=0.5)
     assert any("distinct pictures" in line for line in report.violations(BARS))
+
+
+def test_half_the_rate_is_a_fault_unless_it_was_said_and_may_be(tmp_path: Path) -> None:
+    may = replace(BARS, halved=True)
+    report = _report(tmp_path, Faults(repeats=2))
+    assert any("distinct pictures" in line for line in report.violations(may)), "nobody said so"
+    said = replace(report, halved=True)
+    assert said.violations(may) == ()
+    assert any("every second picture" in line for line in said.violations(BARS))
 
 
 def test_picture_off_the_constant_rate_is_found(tmp_path: Path) -> None:
