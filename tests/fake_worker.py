@@ -114,7 +114,9 @@ def end(order: JobOrder, announce: Announcer, reception: Reception, **said: str 
             Path(sink.to).parent.mkdir(parents=True, exist_ok=True)
             Path(sink.to).write_bytes(b"media")
             rows.append({"kind": "mp4", "location": sink.to, "size": 5, "duration": 1.5, "sha256": "00", "seen": 2})
-    announce({"type": "state", **said, "duration": 1.5, "artifacts": rows, "spool": None, "undelivered": []})
+    manifest = f"{order.manifest}-{order.id}" if "beside" in room_name(order.room) else order.manifest
+    files = {"artifacts": rows, "manifest": manifest, "spool": None, "undelivered": []}
+    announce({"type": "state", **said, "duration": 1.5, **files})
     announce.close()
     reception.close()
 

@@ -299,6 +299,9 @@ class Follower:
         blame = Blame(event["blame"]) if event.get("blame") else None
         length = round(event["duration"] * SECOND) if "duration" in event else self.figures.length
         self.live |= {"worker": None, "whip": None, "publish": None, "live": None, "paused": False, "layout": None}
+        if "manifest" in event:
+            # Where it was to be there may be that of another job by now.
+            self.live["manifest"] = event["manifest"]
         live, ended = dict(self.live), dict(self.figures.shown) or None
 
         def move(c: Connection) -> KeptJob | None:

@@ -146,6 +146,16 @@ async def test_a_job_goes_from_its_start_to_its_file_and_all_of_it_is_told(tmp_p
         hearing.cancel()
 
 
+async def test_a_manifest_is_known_by_where_it_came_to_be(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        for room in ("local:standup", "local:beside"):
+            follower = await running(service, room)
+            wanted = follower.order.manifest
+            await service.stop(follower.id, "enough")
+            live = (await ended(service, follower)).live
+            assert live["manifest"] == (f"{wanted}-{follower.id}" if "beside" in room else wanted)
+
+
 async def test_a_pause_is_said_of_a_job_while_it_lasts(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         heard: list[Update] = []
