@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -172,19 +173,25 @@ async def test_changes_between_the_sizes_of_a_ladder(browser: Browser, tmp_path:
             assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
         finally:
             await asyncio.to_thread(broadcast.stop)
-        # Loading what is under the playhead again in another size, the player may leave a hole there, and goes over it.
-        # That the media have none is what the checker says.
-        assert set((await tab.told())["errors"]) <= {"bufferSeekOverHole"}
+        assert (await tab.told())["errors"] == []
         assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
 
 
 SAID = """() => {
     const { video, hls } = window.player;
     const texts = [...video.textTracks].filter((track) => track.mode === "showing" && track.kind === "subtitles");
-    const cues = texts.flatMap((track) => [...(track.activeCues ?? [])]);
-    return { time: video.currentTime, cues: cues.map((cue) => [cue.startTime, cue.text]),
+    const shown = texts.flatMap((track) => [...(track.activeCues ?? [])]);
+    const held = texts.flatMap((track) => [...(track.cues ?? [])]);
+    return { time: video.currentTime, cues: shown.map((cue) => [cue.startTime, cue.text]),
+             held: held.map((cue) => [cue.startTime, cue.text]),
              tracks: hls.subtitleTracks.map((track) => [track.lang, track.name]) };
 }"""
+
+
+def unbroken(cues: Collection[str]) -> int:
+    """How many captions there are one after the other, each being named by its number."""
+    numbers = {int(text.split()[1]) for text in cues}
+    return max((next(n for n in count() if first + n not in numbers) for first in numbers), default=0)
 
 
 @pytest.mark.parametrize("single_file", [False, True], ids=["files", "one file"])
@@ -208,17 +215,20 @@ async def test_captions_are_shown_live_with_the_picture_they_belong_to(
             await tab.until("playing live", lambda told: told.get("time", 0) > 1 and told["live"])
             await tab.page.evaluate("window.player.hls.subtitleTrack = 0, window.player.hls.subtitleDisplay = true")
             seen: dict[str, float] = {}
-            for _ in range(150):
+            held: dict[str, float] = {}
+            for _ in range(300):
                 said = await tab.page.evaluate(SAID)
                 seen |= {text: start for start, text in said["cues"]}
-                if len(seen) >= 5:
+                held |= {text: start for start, text in said["held"]}
+                if len(seen) >= 5 and unbroken(held) >= 6:
                     break
                 await asyncio.sleep(0.2)
             assert len(seen) >= 5, said
+            # A player that is too far behind leaves some out, and then goes on without a gap.
+            assert unbroken(held) >= 6, held
             assert said["tracks"] == [["en", "English"], ["de", "de"]]
-            assert all(abs(start - int(text.split()[1])) < 0.05 for text, start in seen.items())
-            numbers = sorted(int(text.split()[1]) for text in seen)
-            assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "none was missed"
+            assert seen.keys() <= held.keys()
+            assert all(abs(start - int(text.split()[1])) < 0.05 for text, start in held.items())
             await tab.page.screenshot(path=str(tmp_path / "captions.png"))
             assert not await asyncio.to_thread(broken, f"{server.url}/live/talk/index.m3u8")
         finally:
@@ -250,7 +260,7 @@ async def test_plays_on_over_the_place_where_a_worker_died(browser: Browser, tmp
         await tab.until("ready", lambda told: told.get("time", 0) > 0.1)
         await tab.page.evaluate("window.player.hls.subtitleTrack = 0, window.player.hls.subtitleDisplay = true")
         seen: dict[str, float] = {}
-        for _ in range(100):
+        for _ in range(600):
             said = await tab.page.evaluate(SAID)
             seen |= {text: start for start, text in said["cues"]}
             if (told := await tab.told())["state"] == "ended":

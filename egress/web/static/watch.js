@@ -5,9 +5,10 @@ const SOURCE = "index.m3u8";
 const RETRY_MS = 500;
 const SEGMENT = /^#EXTINF:/m;
 const KEPT_ERRORS = 50;
-// What hls.js reports of itself: a buffer that ran dry (counted as a stall), how it gets out of that, and requests it has
-// thought better of. A stall it does not get out of is fatal, and told.
-const HARMLESS = ["bufferStalledError", "bufferNudgeOnStall", "aborted"];
+// What hls.js reports of itself: a buffer that ran dry (counted as a stall), how it gets out of that, or over a hole it has
+// left where it loads the same again in another size, and requests it has thought better of. A stall it does not get out
+// of is fatal, and told.
+const HARMLESS = ["bufferStalledError", "bufferNudgeOnStall", "bufferSeekOverHole", "aborted"];
 
 const at = (id) => document.getElementById(id);
 const video = at("video");
