@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import av
 
 from egress.model.errors import EgressError
-from egress.model.media import Nanos
 from egress.sinks.joining import EMPTY, JOINED, PLAN, Join, Piece, beside_whole
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class GrowingJoin:
         self._folder = folder
         self._before = list(before)
         self._last = last
+        self._closing = threading.Event()
         self._over = threading.Event()
         self._given_up = threading.Event()
         self._written = 0
@@ -55,6 +55,10 @@ class GrowingJoin:
         """The whole, as it grows."""
         return self._folder / JOINED
 
+    def closing(self) -> None:
+        """The last piece is about to be closed, which changes its beginning: who has not begun to read it waits."""
+        self._closing.set()
+
     def finish(self, packets: int) -> bool:
         """Wait for the whole, the last piece having been closed with so many packets.
 
@@ -62,6 +66,7 @@ class GrowingJoin:
         has not all of it, is none.
         """
         self._written = packets
+        self._closing.set()
         self._over.set()
         self._thread.join()
         if self._made:
@@ -72,6 +77,7 @@ class GrowingJoin:
     def give_up(self) -> None:
         """Leave it: what there is is made anew by recovery."""
         self._given_up.set()
+        self._closing.set()
         self._over.set()
         self._thread.join(1.0)
 
@@ -94,15 +100,24 @@ class GrowingJoin:
         if piece is not self._last:
             return av.open(str(piece.file))
         # libav opens a file by its head, which has to be there; it asks no more of something that cannot be sought in.
-        while not self._over.is_set() and piece.file.stat().st_size < EMPTY:
-            self._over.wait(_LOOK)
-        if self._over.is_set():
-            return av.open(str(piece.file))
-        return av.open(_Tail(piece.file, self._over), "r", format="mp4")
+        while not self._closing.is_set() and piece.file.stat().st_size < EMPTY:
+            self._closing.wait(_LOOK)
+        if not self._closing.is_set():
+            tail = _Tail(piece.file, self._over)
+            # The head of a closed piece leads to an index at its end, behind all media, and back again.
+            if not self._closing.is_set():
+                return av.open(tail, "r", format="mp4")
+            tail.close()
+        self._over.wait()
+        return av.open(str(piece.file))
 
-    def _counts(self, end: Nanos | None, packets: int) -> bool:
-        """Whether the whole may be kept: not when its last piece is to be cut, or was closed before it was read."""
-        return not self._given_up.is_set() and end is None and packets == self._written
+    def _counts(self, packets: int) -> bool:
+        """Whether all of the last piece is in the whole: as many packets as were written when it was closed.
+
+        Only then is that number known: a reader that comes to an end before has not seen all.
+        """
+        self._over.wait()
+        return not self._given_up.is_set() and packets == self._written
 
     def _tell(self, packets: int) -> None:
         self.packets = packets
@@ -127,14 +142,18 @@ class _Over(Exception):
 
 
 class _Tail:
-    """A file that grows, read to its end as libav reads what it cannot seek in."""
+    """A file that grows, its head as it is now, read to its end as libav reads what it cannot seek in."""
 
     def __init__(self, path: Path, over: threading.Event) -> None:
         self._file = path.open("rb")
+        self._head = self._file.read(EMPTY)
         self._over = over
 
     def read(self, size: int) -> bytes:
         """What is there, waiting for something; nothing when it grows no more."""
+        if self._head:
+            head, self._head = self._head[:size], self._head[size:]
+            return head
         while True:
             over = self._over.is_set()
             data = self._file.read(size)

@@ -139,11 +139,11 @@ class Join:
         self._count = self._before = 0
         self._parts: list[dict[str, Any]] = []
 
-    def make(self, counts: Callable[[Nanos | None, int], bool] | None = None) -> None:
+    def make(self, counts: Callable[[int], bool] | None = None) -> None:
         """Join; raises DestinationError, OSError.
 
-        `counts` is asked at last whether it is to be kept: it hears the end that the last piece was told, where it is
-        to be cut, and how many of its packets there are.
+        Where the last piece still grows, `counts` hears at last how many packets of it there are, and says, once the
+        piece is closed, whether those are all. The whole is kept if so, unless the piece turns out to be one to cut.
         """
         final = self._folder / JOINED
         try:
@@ -160,8 +160,10 @@ class Join:
             os.fsync(handle)
         finally:
             os.close(handle)
+        if counts and not counts(self._count - self._before):
+            return
         states = [read_json(piece.state) for piece in self._pieces]
-        if counts and not counts(self._cut(states[-1]), self._count - self._before):
+        if counts and self._cut(states[-1]) is not None:
             return
         told = next((state for state in states if state), {})
         state = {"job": told.get("job"), "tags": told.get("tags", {}), "length": self._length, "end": None}

@@ -207,6 +207,8 @@ class Mp4Sink(Sink):
         container, self._container = self._container, None
         if container is None:
             return
+        if self._growing is not None:
+            self._growing.closing()
         try:
             set_chapters(container, self._marks, self._length)
             container.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 
+from egress.model.media import Codec
 from egress.model.outputs import Mp4Doc
 from egress.sinks import growing
-from egress.sinks.joining import EMPTY, join
+from egress.sinks.joining import EMPTY, Piece, join
 from egress.sinks.mp4 import Mp4Sink
 from tests.flashes import Programme, context, feed, programme
 
@@ -80,3 +84,48 @@ def test_a_job_given_up_keeps_its_pieces_and_one_upload(tmp_path: Path) -> None:
     assert join(spool)
     assert json.loads((spool / "recording.mp4.upload.json").read_text()) == noted
     assert not list(spool.glob("joined*")) and not list(spool.glob("recording-*"))
+
+
+def test_a_piece_that_was_closed_before_the_whole_came_to_it_is_in_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, on = threading.Event(), threading.Event()
+    opened = growing.GrowingJoin._opened
+
+    def held(self: growing.GrowingJoin, piece: Piece) -> Any:
+        if piece.attempt == 2:
+            came.set()
+            assert on.wait(PATIENCE)
+        return opened(self, piece)
+
+    monkeypatch.setattr(growing.GrowingJoin, "_opened", held)
+    attempt(tmp_path, 1, programme(4, sound=Codec.OPUS)).close()
+    last = attempt(tmp_path, 2, programme(3, sound=Codec.OPUS))
+    assert came.wait(PATIENCE)
+    made = last.close()
+    on.set()
+    # Long enough for a reader that asks too early to have been told that it had all.
+    growing_of(last)._thread.join(0.5)
+    assert growing_of(last).finish(last._packets), "it was whole without another join"
+    last.deliver(made)
+    assert pictures(tmp_path / "out.mp4") == 7 * 30
+
+
+def test_a_whole_that_saw_nothing_of_the_last_piece_is_none(tmp_path: Path) -> None:
+    attempt(tmp_path, 1, programme(4, sound=Codec.OPUS)).close()
+    last = attempt(tmp_path, 2, programme(3, sound=Codec.OPUS))
+    made = last.close()
+    growing_of(last).give_up()
+    spool = tmp_path / "spool"
+    # Nobody tells this one that the piece is closed, nor, for a while, that it is over.
+    blind = growing.GrowingJoin(spool, [Piece(spool, 1)], Piece(spool, 2))
+    blind._thread.join(0.5)
+    blind.finish(last._packets)
+    last._growing = None
+    last.deliver(made)
+    assert pictures(tmp_path / "out.mp4") == 7 * 30
+
+
+def pictures(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
