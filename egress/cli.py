@@ -261,7 +261,8 @@ def _recover(arguments: argparse.Namespace) -> int:
         failed = failed or bool(job.problems)
         rows = [artifact_row(artifact) for artifact in job.artifacts]
         if arguments.json:
-            print(json.dumps({"job": job.job, "artifacts": rows, "problems": job.problems}))
+            line = {"job": job.job, "artifacts": rows, "manifest": job.manifest, "problems": job.problems}
+            print(json.dumps(line))
             continue
         print(f"{job.job}: {'recovered' if not job.problems else 'NOT recovered whole'}")
         for row in rows:

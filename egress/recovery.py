@@ -21,11 +21,12 @@ _log = logging.getLogger("egress.recovery")
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of one orphan: its artifacts, and what could not be saved and why."""
+    """What became of one orphan: its artifacts, what could not be saved and why, and where its manifest is."""
 
     job: str
     artifacts: tuple[Artifact, ...]
     problems: tuple[str, ...]
+    manifest: str | None = None
 
 
 Options = Mapping[str, Mapping[str, str]]
@@ -69,27 +70,30 @@ def recover_job(folder: JobFolder, storage_options: Options | None = None) -> Re
             # One file that cannot be saved must not keep the others from being saved; the folder stays for another try.
             _log.exception("recovery of %s failed", berth.folder)
             problems.append(f"{berth.doc.kind}: {type(error).__name__}: {error}")
+    manifest = None
     try:
-        _write_manifest(folder, order, artifacts)
+        manifest = _write_manifest(folder, order, artifacts)
     except OSError as error:
         problems.append(f"manifest {order.manifest}: {error.strerror}")
     except EgressError as error:
         problems.append(f"manifest {error.message}")
     if not problems:
         folder.remove()
-    return Recovered(order.id, tuple(artifacts), tuple(problems))
+    return Recovered(order.id, tuple(artifacts), tuple(problems), manifest)
 
 
-def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Artifact]) -> None:
-    """Complete the manifest of a job that got as far as having one; say of another that its worker died."""
+def _write_manifest(folder: JobFolder, order: JobOrder, artifacts: Sequence[Artifact]) -> str:
+    """Complete the manifest of a job that got as far as having one; say of another that its worker died.
+
+    Says where it is.
+    """
     ended = outcome(order)
     if ended:
-        complete_manifest(order, ended, artifacts)
-        return
+        return complete_manifest(order, ended, artifacts)
     log = AttemptLog(folder.path)
     log.died("the worker died")
     longest = max((artifact.duration for artifact in artifacts), default=0)
-    write_manifest(
+    return write_manifest(
         order.manifest,
         order,
         JobState.FAILED,

@@ -115,7 +115,12 @@ def end(order: JobOrder, announce: Announcer, reception: Reception, **said: str 
             Path(sink.to).write_bytes(b"media")
             rows.append({"kind": "mp4", "location": sink.to, "size": 5, "duration": 1.5, "sha256": "00", "seen": 2})
     manifest = f"{order.manifest}-{order.id}" if "beside" in room_name(order.room) else order.manifest
-    files = {"artifacts": rows, "manifest": manifest, "spool": None, "undelivered": []}
+    files = {
+        "artifacts": rows,
+        "manifest": manifest if said["state"] == "finished" else None,
+        "spool": None,
+        "undelivered": [],
+    }
     announce({"type": "state", **said, "duration": 1.5, **files})
     announce.close()
     reception.close()

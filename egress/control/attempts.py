@@ -293,4 +293,6 @@ class Attempts:
         reason = f"the worker died{count} ({why}); {saved}"
         made = [row for event in recovered for row in event.get("artifacts", ())]
         state = {"type": "state", "state": "failed", "reason": reason, "blame": "us", "artifacts": made}
+        if manifest := next((event["manifest"] for event in recovered if event.get("manifest")), None):
+            state["manifest"] = manifest
         return Ending("failed", reason, {**state, "attempt": self.number})

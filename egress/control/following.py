@@ -299,9 +299,8 @@ class Follower:
         blame = Blame(event["blame"]) if event.get("blame") else None
         length = round(event["duration"] * SECOND) if "duration" in event else self.figures.length
         self.live |= {"worker": None, "whip": None, "publish": None, "live": None, "paused": False, "layout": None}
-        if "manifest" in event:
-            # Where it was to be there may be that of another job by now.
-            self.live["manifest"] = event["manifest"]
+        # Where it was to be, there may be another job's.
+        self.live["manifest"] = event.get("manifest")
         live, ended = dict(self.live), dict(self.figures.shown) or None
 
         def move(c: Connection) -> KeptJob | None:
@@ -326,6 +325,8 @@ class Follower:
 
     async def _fail(self, error: EgressError) -> None:
         self.state = JobState.FAILED
+        self.live["manifest"] = None
+        self._set_live()
         self._todo.append(
             lambda c: job_moves.move(
                 c, self.id, JobState.FAILED, reason=error.message, blame=error.blame, server=self._server

@@ -86,8 +86,8 @@ async def end_stray(folder: Path) -> None:
         run.leave()
 
 
-async def recover(folder: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """Finish one job from its folder; (rows of artifacts, problems)."""
+async def recover(folder: Path) -> tuple[list[Mapping[str, Any]], str | None]:
+    """Finish one job from its folder; (rows of artifacts, where the manifest is if there is one)."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "egress.cli", "recover", str(folder), "--json", stdout=asyncio.subprocess.PIPE
     )
@@ -98,4 +98,5 @@ async def recover(folder: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
         problems = [f"egress recover ended with exit status {process.returncode}"]
     for problem in problems:
         _log.warning("%s is not recovered: %s", folder, problem)
-    return [row for one in told for row in one.get("artifacts", ())], problems
+    rows = [row for one in told for row in one.get("artifacts", ())]
+    return rows, next((one["manifest"] for one in told if one.get("manifest")), None)

@@ -242,7 +242,8 @@ class Supervisor:
 
     async def _give_up(self, job: KeptJob, reason: str, blame: Blame) -> None:
         def give_up(c: Any) -> None:
-            job_moves.set_live(c, job.id, {**job.live, "worker": None, "whip": None, "publish": None, "live": None})
+            gone = dict.fromkeys(("worker", "whip", "publish", "live", "manifest"))
+            job_moves.set_live(c, job.id, {**job.live, **gone})
             job_moves.move(c, job.id, JobState.FAILED, reason=reason, blame=blame)
 
         _log.error("job %s: %s", job.id, reason)
@@ -264,9 +265,9 @@ class Supervisor:
                 continue
             if ours and await asyncio.to_thread(orphans.tidied, folder):
                 continue
-            rows, _ = await orphans.recover(folder)
-            if ours and rows:
-                await self._store.write(_keep_rows, folder.name, rows)
+            rows, manifest = await orphans.recover(folder)
+            if ours:
+                await self._store.write(_keep_recovered, folder.name, rows, manifest)
 
 
 def _keep_costs(connection: Any, costs: Mapping[str, int]) -> None:
@@ -274,6 +275,8 @@ def _keep_costs(connection: Any, costs: Mapping[str, int]) -> None:
         job_moves.set_cost(connection, id_, cost)
 
 
-def _keep_rows(connection: Any, id_: str, rows: list[Mapping[str, Any]]) -> None:
+def _keep_recovered(connection: Any, id_: str, rows: list[Mapping[str, Any]], manifest: str | None) -> None:
+    if manifest is not None:
+        job_moves.set_live(connection, id_, {**jobs.get(connection, id_).live, "manifest": manifest})
     for row in rows:
         artifacts.add(connection, id_, artifacts.of_row(row))

@@ -314,6 +314,7 @@ async def test_a_worker_that_does_not_end_is_ended_once_nothing_moves(
         job = await ended(service, follower)
         assert (job.state, job.blame) == (JobState.FAILED, "us")
         assert "nothing moved for 0.2 s" in job.reason and "was recovered" in job.reason
+        assert job.live["manifest"] == follower.order.manifest and there(follower.order.manifest)
 
 
 async def test_a_recovery_that_does_not_end_is_left_to_somebody_else(
@@ -338,6 +339,7 @@ async def test_a_room_that_refuses_fails_the_job_with_its_blame(tmp_path: Path) 
         made = await service.start(request("local:refused"), ADMIN)
         job = await ended(service, service.supervisor.followers[made.job.id])
         assert (job.state, job.blame, job.reason) == (JobState.FAILED, "room", "the room says no")
+        assert job.live["manifest"] is None, "it made none: where it was to be, another job's may lie"
 
 
 async def test_jobs_go_on_without_the_service_and_the_next_one_takes_them_up(tmp_path: Path) -> None:
