@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from egress.control.service import Service
@@ -44,6 +45,17 @@ class Desk:
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._heard)
+        self._asked: dict[Request, float] = {}
+        page.on("request", lambda request: self._asked.setdefault(request, time.monotonic()))
+        page.on("requestfinished", lambda request: self._asked.pop(request, None))
+        page.on("requestfailed", lambda request: self._asked.pop(request, None))
+
+    async def shown(self) -> str:
+        """What the page shows, and what it still waits for: for whoever asks why a test failed."""
+        now = time.monotonic()
+        waits = [f"{now - since:.1f} s {request.url}" for request, since in self._asked.items()]
+        text = "nothing" if self.page.is_closed() else await self.page.evaluate("document.body.innerText")
+        return "\n".join(["The page shows:", text, "It waits for:", *waits])
 
     async def open(self, page: str) -> None:
         """Go to a page of the dashboard by its name."""

@@ -34,6 +34,7 @@ async def desk(place: tuple[Browser, str]) -> AsyncIterator[Desk]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     made = Desk(await context.new_page(), url)
     yield made
+    print(await made.shown())
     await context.close()
     assert made.complaints == []
 
