@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from egress.model.settings import Settings
+from tests.browser import PATIENCE
 from tests.desk import PHONE, Desk, serving
 
 pytestmark = [pytest.mark.beside, pytest.mark.asyncio(loop_scope="module")]
@@ -120,6 +122,8 @@ async def test_a_job_is_started_with_what_can_be_watched_at_once_and_capacity_fo
     await expect(dialog.get_by_label("Pipeline")).to_have_value("live-hls")
     await dialog.get_by_label("Room").first.fill("local:desk")
     await dialog.get_by_role("button", name="Start").click()
+    # The list may show it before the answer comes that leads to its page.
+    await page.wait_for_url(re.compile("#/jobs/."))
     await expect(page.get_by_role("heading", name="desk")).to_be_visible()
     await desk.open("jobs")
     await expect(page.locator(".heading")).not_to_contain_text("0.0 of")
@@ -249,6 +253,27 @@ async def test_who_makes_the_first_key_goes_on_with_it(desk: Desk) -> None:
     await expect(page.get_by_label("API key")).to_be_visible()
     await page.reload()
     await expect(row).to_contain_text("revoked")
+
+
+async def test_pictures_long_in_the_making_hold_nothing_up(desk: Desk) -> None:
+    page = desk.page
+    asked: list[str] = []
+
+    async def never(route: Route) -> None:
+        asked.append(route.request.url)
+
+    await page.route("**/preview", never)
+    for seen in (2, 4):
+        await desk.open("pipelines")
+        await expect(page.locator(".card").nth(3)).to_be_visible()
+        async with asyncio.timeout(PATIENCE):
+            while len(asked) < seen:
+                await asyncio.sleep(0.05)
+        await page.get_by_role("button", name="New pipeline").click()
+        await expect(page.get_by_role("button", name="Check")).to_be_visible()
+        assert len(asked) == seen, "those of a page that was left are given up"
+        await desk.open("templates")
+        await expect(page.get_by_role("button", name="New template")).to_be_visible()
 
 
 async def test_what_is_wrong_with_a_document_is_shown_at_its_line(desk: Desk) -> None:

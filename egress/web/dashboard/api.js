@@ -6,7 +6,12 @@ const KEY = "egress-key";
 const IDLE_MS = 45000;
 const WAIT_MS = [500, 10000];
 
+/** Pictures asked for at once: some are long in the making, and a browser has six connections for all there is. */
+const MOST_PICTURES = 2;
+
 const refused = new Set();
+const turns = [];
+let pictures = 0;
 
 /** What the API refused, in its own words: `code`, `message`, `details` [{field, message}], `blame`. */
 export class ApiError extends Error {
@@ -76,11 +81,19 @@ export const post = (path, body = {}, more) => call("POST", path, body, more);
 export const put = (path, body) => call("PUT", path, body);
 export const remove = (path) => call("DELETE", path);
 
-/** A picture behind the key, as an address an <img> can show; the caller revokes it. */
-export async function picture(path) {
-  const response = await fetch(address(path), { headers: headers() });
-  if (!response.ok) throw refusal(response.status, {});
-  return URL.createObjectURL(await response.blob());
+/** A picture behind the key, as an address an <img> can show; the caller revokes it. `signal` gives up. */
+export async function picture(path, signal) {
+  if (pictures < MOST_PICTURES) pictures += 1;
+  else await new Promise((go) => turns.push(go));
+  try {
+    const response = await fetch(address(path), { headers: headers(), signal });
+    if (!response.ok) throw refusal(response.status, {});
+    return URL.createObjectURL(await response.blob());
+  } finally {
+    const next = turns.shift();
+    if (next) next();
+    else pictures -= 1;
+  }
 }
 
 /** A token for `rooms` (patterns): `kind` is whip, to publish, or playback, to watch. */

@@ -119,11 +119,12 @@ export function Picture({ path, alt, every = 0 }) {
   const [source, set] = useState("");
   const [none, never] = useState(false);
   useEffect(() => {
+    const control = new AbortController();
     let live = true;
     let shown = "";
     const look = async () => {
       try {
-        const next = await picture(path);
+        const next = await picture(path, control.signal);
         if (!live) return URL.revokeObjectURL(next);
         if (shown) URL.revokeObjectURL(shown);
         shown = next;
@@ -137,6 +138,7 @@ export function Picture({ path, alt, every = 0 }) {
     const timer = every ? setInterval(look, every) : 0;
     return () => {
       live = false;
+      control.abort();
       clearInterval(timer);
       if (shown) URL.revokeObjectURL(shown);
     };
