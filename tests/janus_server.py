@@ -304,13 +304,9 @@ class JanusServer:
         """What Janus knows of every handle of every session."""
         found: list[dict[str, Any]] = []
         for session in await self.sessions():
-            try:
-                numbers = (await self._admin(f"/{session}", "list_handles"))["handles"]
-                found += [(await self._admin(f"/{session}/{one}", "handle_info"))["info"] for one in numbers]
-            except JanusRefused as error:
-                # 458 and 459: the session or handle went while we were asking.
-                if error.code not in (458, 459):
-                    raise
+            for handle in (await self._there(f"/{session}", "list_handles")).get("handles", ()):
+                answer = await self._there(f"/{session}/{handle}", "handle_info")
+                found += [answer["info"]] if answer else []
         return found
 
     async def subscribers(self) -> list[dict[str, Any]]:
@@ -321,6 +317,15 @@ class JanusServer:
         """The simulcast layers sent to subscribers now, in Janus's own words."""
         streams = [one for handle in await self.subscribers() for one in handle["plugin_specific"]["streams"]]
         return [one["simulcast"]["substream"] for one in streams if "simulcast" in one]
+
+    async def _there(self, path: str, what: str) -> dict[str, Any]:
+        """What the admin API says of a session or handle; {} when it went while we were asking (458, 459)."""
+        try:
+            return await self._admin(path, what)
+        except JanusRefused as error:
+            if error.code not in (458, 459):
+                raise
+            return {}
 
     async def _admin(self, path: str, what: str, **more: Any) -> dict[str, Any]:
         body = {"janus": what, "transaction": f"a{next(self._numbers)}", "admin_secret": ADMIN_SECRET, **more}
