@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from egress.disk import write_json
 from egress.model.errors import DestinationError, Fault
 from egress.model.order import JobOrder
@@ -42,8 +44,12 @@ class JobFolder:
             return JobOrder.model_validate_json(self.document.read_bytes())
         except OSError as error:
             raise Fault(f"{self.document} cannot be read: {error.strerror}") from error
-        except ValueError:
-            raise Fault(f"{self.document} is damaged; what the job made is beside it") from None
+        except ValidationError as error:
+            # Values may be anything; names of fields are ours.
+            first = error.errors(include_input=False, include_url=False)[0]
+            field = ".".join(str(one) for one in first["loc"])
+            why = f"is of another version of Egress ({field}: {first['msg']})" if field else "is damaged"
+            raise Fault(f"{self.document} {why}; what the job made is beside it") from None
 
     @contextmanager
     def held(self) -> Iterator[bool]:

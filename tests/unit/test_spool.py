@@ -122,3 +122,16 @@ def test_nobody_else_can_read_a_jobs_folder(tmp_path):
     folder = Spool(tmp_path).folder("job-1")
     with folder.held():
         assert folder.path.stat().st_mode & 0o077 == 0
+
+
+def test_an_order_that_cannot_be_read_says_which_field_is_strange_to_this_version(tmp_path):
+    folder = Spool(tmp_path).folder("job-1")
+    folder.create(order(folder.path))
+    kept = folder.document.read_text()
+    folder.document.write_text(json.dumps({**json.loads(kept), "hologram": "SECRETKEY"}))
+    with pytest.raises(Fault, match="is of another version of Egress \\(hologram: ") as strange:
+        folder.order()
+    assert "SECRET" not in strange.value.message
+    folder.document.write_text(kept[:40])
+    with pytest.raises(Fault, match="is damaged; what the job made is beside it"):
+        folder.order()

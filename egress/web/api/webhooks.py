@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -194,13 +196,22 @@ def _check_reach(asked: Call, doc: WebhookDoc) -> None:
     """Refuse addresses that nothing will ever be sent to; what a name leads to is judged when something is sent."""
     judge = anywhere if asked.service.settings.webhook_private else public
     host = urlsplit(doc.url).hostname or ""
-    try:
-        wrong = judge(ip_address("127.0.0.1" if host == "localhost" else host))
-    except ValueError:
-        return
+    number = _number(host)
+    wrong = judge(number) if number is not None else ""
     if wrong:
         what = f"{host} is {wrong}; the setting webhook_private (EGRESS_WEBHOOK_PRIVATE) allows private ones"
         raise RequestError(f"url: {what}", (("url", what),))
+
+
+def _number(host: str) -> IPv4Address | IPv6Address | None:
+    """The address a host is in itself, without asking anybody, in the forms the system takes: `127.1`, `0x7f000001`."""
+    if host.rstrip(".") == "localhost":
+        return IPv4Address("127.0.0.1")
+    with contextlib.suppress(ValueError):
+        return ip_address(host)
+    with contextlib.suppress(OSError, ValueError):
+        return IPv4Address(socket.inet_aton(host.rstrip(".")))
+    return None
 
 
 def _check_livekit(doc: WebhookDoc, before: Address | None = None) -> None:
