@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egress.control import orphans
 from egress.control.detached_run import DetachedRun, said_its_end
 from egress.control.processes import Process
 from egress.control.wishes import Wishes
@@ -278,21 +277,12 @@ class Attempts:
 
     async def _recovered(self, why: str) -> Ending:
         """No worker is to follow: finish what there is, in a process of its own, for media modules stay out of here."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "egress.cli", "recover", self.order.folder, "--json", stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        recovered = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
-        problems = [problem for event in recovered for problem in event.get("problems", ())]
-        if process.returncode == 0 and not problems:
-            saved = "its recording was recovered up to that moment"
+        saved = await orphans.recover(Path(self.order.folder))
+        if saved.problems:
+            how = f"its recording is kept in {self.order.folder}, not recovered: {'; '.join(saved.problems)}"
         else:
-            told = "; ".join(problems) or f"egress recover ended with exit status {process.returncode}"
-            saved = f"its recording is kept in {self.order.folder}, not recovered: {told}"
+            how = "its recording was recovered up to that moment"
         count = f" {self.number} times, the last time" if self.number > 1 else ""
-        reason = f"the worker died{count} ({why}); {saved}"
-        made = [row for event in recovered for row in event.get("artifacts", ())]
-        state = {"type": "state", "state": "failed", "reason": reason, "blame": "us", "artifacts": made}
-        if manifest := next((event["manifest"] for event in recovered if event.get("manifest")), None):
-            state["manifest"] = manifest
-        return Ending("failed", reason, {**state, "attempt": self.number})
+        reason = f"the worker died{count} ({why}); {how}"
+        state = {"type": "state", "state": "failed", "reason": reason, "blame": "us", "artifacts": list(saved.rows)}
+        return Ending("failed", reason, {**state, "manifest": saved.manifest, "attempt": self.number})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,14 @@ AWAY = 600.0
 
 _SIGNS = ("pulse", "events.jsonl", "job.json", "lock")
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was saved of a job: rows of artifacts, where its manifest is if there is one, and what could not be."""
+
+    rows: Sequence[Mapping[str, Any]]
+    manifest: str | None
+    problems: Sequence[str]
 
 
 def is_alive(folder: Path) -> bool:
@@ -86,8 +93,8 @@ async def end_stray(folder: Path) -> None:
         run.leave()
 
 
-async def recover(folder: Path) -> tuple[list[Mapping[str, Any]], str | None]:
-    """Finish one job from its folder; (rows of artifacts, where the manifest is if there is one)."""
+async def recover(folder: Path) -> Saved:
+    """Finish one job from its folder."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "egress.cli", "recover", str(folder), "--json", stdout=asyncio.subprocess.PIPE
     )
@@ -96,7 +103,5 @@ async def recover(folder: Path) -> tuple[list[Mapping[str, Any]], str | None]:
     problems = [str(problem) for one in told for problem in one.get("problems", ())]
     if process.returncode and not problems:
         problems = [f"egress recover ended with exit status {process.returncode}"]
-    for problem in problems:
-        _log.warning("%s is not recovered: %s", folder, problem)
     rows = [row for one in told for row in one.get("artifacts", ())]
-    return rows, next((one["manifest"] for one in told if one.get("manifest")), None)
+    return Saved(rows, next((one["manifest"] for one in told if one.get("manifest")), None), problems)

@@ -265,9 +265,11 @@ class Supervisor:
                 continue
             if ours and await asyncio.to_thread(orphans.tidied, folder):
                 continue
-            rows, manifest = await orphans.recover(folder)
-            if ours:
-                await self._store.write(_keep_recovered, folder.name, rows, manifest)
+            saved = await orphans.recover(folder)
+            for problem in saved.problems:
+                _log.warning("%s is not recovered: %s", folder, problem)
+            if ours and (saved.rows or saved.manifest):
+                await self._store.write(_keep_saved, folder.name, saved)
 
 
 def _keep_costs(connection: Any, costs: Mapping[str, int]) -> None:
@@ -275,8 +277,8 @@ def _keep_costs(connection: Any, costs: Mapping[str, int]) -> None:
         job_moves.set_cost(connection, id_, cost)
 
 
-def _keep_recovered(connection: Any, id_: str, rows: list[Mapping[str, Any]], manifest: str | None) -> None:
-    if manifest is not None:
-        job_moves.set_live(connection, id_, {**jobs.get(connection, id_).live, "manifest": manifest})
-    for row in rows:
+def _keep_saved(connection: Any, id_: str, saved: orphans.Saved) -> None:
+    if saved.manifest is not None:
+        job_moves.set_live(connection, id_, {**jobs.get(connection, id_).live, "manifest": saved.manifest})
+    for row in saved.rows:
         artifacts.add(connection, id_, artifacts.of_row(row))

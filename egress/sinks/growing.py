@@ -102,12 +102,11 @@ class GrowingJoin:
         # libav opens a file by its head, which has to be there; it asks no more of something that cannot be sought in.
         while not self._closing.is_set() and piece.file.stat().st_size < EMPTY:
             self._closing.wait(_LOOK)
+        tail = _Tail(piece.file, self._over)
+        # The head of a closed piece leads to an index at its end, behind all media, and back again.
         if not self._closing.is_set():
-            tail = _Tail(piece.file, self._over)
-            # The head of a closed piece leads to an index at its end, behind all media, and back again.
-            if not self._closing.is_set():
-                return av.open(tail, "r", format="mp4")
-            tail.close()
+            return av.open(tail, "r", format="mp4")
+        tail.close()
         self._over.wait()
         return av.open(str(piece.file))
 
