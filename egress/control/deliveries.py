@@ -6,16 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, tuple_, update
 
+from egress.control.event import Event
 from egress.control.tables import deliveries, webhooks
 from egress.control.values import Micros, Page, micros, new_id, paged, read_cursor
 from egress.model.errors import NotFound
-
-if TYPE_CHECKING:
-    from egress.control.events import Event
 
 DeliveryState = Literal["waiting", "delivered", "failed", "dropped"]
 """failed: tried for as long as one tries; dropped: not worth trying (its webhook says it is gone, or was disabled)."""

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from egress.control import deliveries
+from egress.control.event import Event
 from egress.control.tables import job_events
 from egress.control.values import Micros, canonical, micros, new_id
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened; `seq` goes up in the order of commits, `id` is the same to every receiver."""
-
-    seq: int
-    id: str
-    job: str | None
-    at: Micros
-    type: str
-    body_json: str
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """What it says."""
-        body: dict[str, Any] = json.loads(self.body_json)
-        return body
-
 
 _E = job_events.c
 _COLUMNS = (_E.seq, _E.id, _E.job, _E.at, _E.type, _E.body)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from egress.control import events, job_views, jobs
-from egress.control.events import Event
+from egress.control.event import Event
 from egress.control.jobs import KeptJob
 from egress.control.store import Store
 from egress.control.values import rfc3339

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from egress.control import events, job_views, jobs
-from egress.control.events import Event
+from egress.control.event import Event
 from egress.control.updates import Update, event_view
 from egress.model.errors import EgressError, NotFound, RequestError, TooMany
 from egress.web.answers import Json
