@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from egress.model.azure_address import AzureAddress
 from egress.model.errors import DestinationError, RequestError
 from egress.storage.azure_client import AzureClient, AzureError
 from egress.storage.azure_upload import AzureUpload
-from egress.storage.base import Shelf, Storage, Stored, TakenError, clear
-from egress.storage.follow import Follower
+from egress.storage.base import Shelf, Stored, TakenError, clear
+from egress.storage.followed import FollowedStorage
 from egress.storage.s3_state import UploadState
 
 _PROBE_NAME = ".egress-probe"
 _PROBE = b"Egress asks whether it may write here."
 
 
-class AzureStorage(Storage):
+class AzureStorage(FollowedStorage[AzureUpload]):
     """Addresses are `azure://account/container/name`. What is known of an upload lies beside its file."""
-
-    def __init__(self, options: Mapping[str, str] | None = None) -> None:
-        super().__init__(options)
-        self._upload: AzureUpload | None = None
-        self._follower: Follower | None = None
 
     def preflight(self, to: str, *, replacing: bool) -> None:
         """Write a few bytes beside the blob, or into the folder, and remove them; look whether something is there."""
@@ -52,35 +46,15 @@ class AzureStorage(Storage):
         """A folder of blobs."""
         return AzureShelf(to, self.options)
 
-    def follow(self, source: Path, to: str) -> None:
-        """Stage every block of a growing file as soon as it is there."""
-        self._upload = AzureUpload(source, to, self.options)
-        self._follower = Follower(self._upload, source)
-
-    def leave(self) -> None:
-        """Stop after the block under way; a store that is slow with that one is not waited for."""
-        if self._follower is not None:
-            self._follower.stop()
-            self._follower.join(1.0)
-
-    def hold(self) -> None:
-        """Stop following, and wait for what is under way."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.stop()
-            follower.join()
-
-    def renamed(self, source: Path) -> None:
-        """Go on with a file under another name."""
-        if self._upload is not None:
-            self._upload.renamed(source)
+    def _begun(self, source: Path, to: str) -> AzureUpload:
+        return AzureUpload(source, to, self.options)
 
     def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
         """Stage what of `source` is not there yet, make the blob and compare it; raises DestinationError."""
         self.hold()
         try:
             if not beside or UploadState.of(source).to != beside:
-                upload = self._upload = self._upload or AzureUpload(source, to, self.options)
+                upload = self._upload = self._upload or self._begun(source, to)
                 upload.moved = moved or upload.moved
                 try:
                     return upload.finish(replacing=not beside)
@@ -95,20 +69,6 @@ class AzureStorage(Storage):
     def taken(self, to: str) -> bool:
         """Whether there is a blob, or one whose name goes on after a `to` that ends with a slash."""
         return _taken(AzureClient(AzureAddress.parse(to), self.options), to)
-
-    def delivered(self, source: Path, to: str) -> Stored | None:
-        """What the state beside a file that has gone says."""
-        return UploadState.of(source).stored
-
-    def status(self) -> Mapping[str, Any]:
-        """Bytes the store has confirmed, attempts that failed, and what is wrong now."""
-        if self._upload is None:
-            return {}
-        return {
-            "uploaded": self._upload.uploaded,
-            "upload_failures": self._upload.failures,
-            "upload_problem": self._upload.problem,
-        }
 
 
 class AzureShelf(Shelf):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from egress.model.errors import DestinationError, RequestError
 from egress.model.s3_address import S3Address
-from egress.storage.base import Shelf, Storage, Stored, TakenError, clear
-from egress.storage.follow import Follower
+from egress.storage.base import Shelf, Stored, TakenError, clear
+from egress.storage.followed import FollowedStorage
 from egress.storage.s3_client import S3Client, looked
 from egress.storage.s3_errors import S3Error
 from egress.storage.s3_shelf import S3Shelf
@@ -23,13 +22,8 @@ _PROBE = b"Egress asks whether it may write here."
 _log = logging.getLogger(__name__)
 
 
-class S3Storage(Storage):
+class S3Storage(FollowedStorage[S3Upload]):
     """Addresses are `s3://bucket/key`. What is known of an upload lies beside its file until that has gone."""
-
-    def __init__(self, options: Mapping[str, str] | None = None) -> None:
-        super().__init__(options)
-        self._upload: S3Upload | None = None
-        self._follower: Follower | None = None
 
     def preflight(self, to: str, *, replacing: bool) -> None:
         """Write a few bytes: to the very key, as an upload that is taken back; of a folder to an object that is
@@ -70,28 +64,8 @@ class S3Storage(Storage):
         """A folder of objects."""
         return S3Shelf(to, self.options)
 
-    def follow(self, source: Path, to: str) -> None:
-        """Upload every part of a growing file as soon as it is there."""
-        self._upload = S3Upload(source, to, self.options)
-        self._follower = Follower(self._upload, source)
-
-    def leave(self) -> None:
-        """Stop after the part under way; a store that is slow with that one is not waited for."""
-        if self._follower is not None:
-            self._follower.stop()
-            self._follower.join(1.0)
-
-    def hold(self) -> None:
-        """Stop following, and wait for what is under way."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.stop()
-            follower.join()
-
-    def renamed(self, source: Path) -> None:
-        """Go on with a file under another name."""
-        if self._upload is not None:
-            self._upload.renamed(source)
+    def _begun(self, source: Path, to: str) -> S3Upload:
+        return S3Upload(source, to, self.options)
 
     def put(self, source: Path, to: str, *, beside: str = "", moved: Callable[[int], None] | None = None) -> Stored:
         """Upload what of `source` is not there yet, complete the object and compare it.
@@ -106,8 +80,7 @@ class S3Storage(Storage):
             self._upload = None
         try:
             if not beside or state.to != beside:
-                upload = self._upload or S3Upload(source, to, self.options)
-                self._upload = upload
+                upload = self._upload = self._upload or self._begun(source, to)
                 upload.moved = moved or upload.moved
                 try:
                     return upload.finish(replacing=not beside)
@@ -136,17 +109,3 @@ class S3Storage(Storage):
         if to.endswith("/"):
             return looked(client.any_inside, False)
         return looked(client.head, None) is not None
-
-    def delivered(self, source: Path, to: str) -> Stored | None:
-        """What the state beside a file that has gone says."""
-        return UploadState.of(source).stored
-
-    def status(self) -> Mapping[str, Any]:
-        """Bytes the store has confirmed, attempts that failed, and what is wrong now."""
-        if self._upload is None:
-            return {}
-        return {
-            "uploaded": self._upload.uploaded,
-            "upload_failures": self._upload.failures,
-            "upload_problem": self._upload.problem,
-        }
