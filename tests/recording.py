@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import psutil
 
 from egress.model.clock import monotonic
 from egress.model.media import SECOND, Nanos
+from tests.held_up import cast_held_up, job_held_up
 from tests.probe import probe
 from tests.verdict import Bars, Report
 from tests.world import Cast, World
@@ -25,10 +26,18 @@ Event = dict[str, Any]
 ROOM = "local:stage"
 
 UNHURRIED = Bars(
-    freeze=0.7, distinct=24.0, present=0.9, cadence_p95=0.1, offset_p95=0.1, spread_p95=0.1, damaged=None, halved=True
+    freeze=0.7,
+    distinct=24.0,
+    present=0.9,
+    cadence_p95=0.1,
+    offset_p95=0.1,
+    spread_p95=0.1,
+    damaged=None,
+    halved=True,
+    patient=True,
 )
-"""What a busy machine keeps too. How even pictures come is decided by the clock, and measured by hand in
-tests/benchmarks/bars.py."""
+"""What a busy machine keeps too, and one that is too busy says so. How even pictures come is decided by the clock, and
+measured by hand in tests/benchmarks/bars.py."""
 
 
 @dataclass
@@ -122,7 +131,8 @@ class Recording:
         began = (self.origin - cast.zero) / SECOND
         report = await asyncio.to_thread(probe, location, world=world, zero=cast.zero, began=began, **options)
         halved = any("frame_rate" in event["degraded"] for event in self.events if event["type"] == "overload")
-        return replace(report, halved=halved)
+        held_up = (*job_held_up(self.events), *cast_held_up(world.plan, cast.events))
+        return replace(report, halved=halved, held_up=held_up)
 
     def _first(self, kind: str) -> Event:
         return next(event for event in self.events if event.get("type") == kind)
@@ -167,7 +177,10 @@ async def recording(
         yield job
     finally:
         if process.returncode is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
         await job.ended()

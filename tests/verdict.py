@@ -28,8 +28,12 @@ class Bars:
     true_peak: float | None = -1.0
     channels: int = 2
     metadata: tuple[str, ...] = ()
+    forbidden: float = 0.0
+    """Events that must not be there, as a share of those that must."""
     halved: bool = False
     """Whether a job may say that it drew every second picture only, to keep up with a busy machine."""
+    patient: bool = False
+    """Whether a product may be worse where job or publishers say that the machine kept them waiting."""
 
     def at_half_rate(self) -> Bars:
         """These bars where only every second picture is a new one: each may then be shown one tick, 1/30 s, late."""
@@ -40,6 +44,22 @@ class Bars:
             offset_p95=None if self.offset_p95 is None else self.offset_p95 + 1 / 30,
             spread_p95=None if self.spread_p95 is None else self.spread_p95 + 1 / 30,
             cadence_p95=None if self.cadence_p95 is None else self.cadence_p95 + 1 / 30,
+        )
+
+    def when_held_up(self) -> Bars:
+        """What is left of these bars where a machine kept those waiting who made or sent media: nothing that time
+        decides, but everyone is there, in step in the middle, and the product is as even as ever."""
+        return replace(
+            self,
+            present=None if self.present is None else min(self.present, 0.5),
+            forbidden=max(self.forbidden, 0.34),
+            offset_median=None if self.offset_median is None else max(self.offset_median, 0.2),
+            offset_p95=None,
+            spread_p95=None,
+            cadence_p95=None,
+            distinct=None,
+            freeze=None,
+            damaged=None,
         )
 
 
@@ -97,6 +117,8 @@ class Report:
     true_peak: float | None = None
     halved: bool = False
     """Whether the job has said that it drew every second picture only for a while."""
+    held_up: tuple[str, ...] = ()
+    """How job and publishers have said that the machine kept them waiting."""
 
     @property
     def present(self) -> float:
@@ -108,6 +130,8 @@ class Report:
         """Every broken bar, in words."""
         if self.halved and bars.halved:
             bars = bars.at_half_rate()
+        if self.held_up and bars.patient:
+            bars = bars.when_held_up()
         return (*self._of_people(bars), *self._of_video(bars), *self._of_audio(bars), *self._of_all(bars))
 
     def _of_people(self, bars: Bars) -> Iterator[str]:
@@ -116,7 +140,7 @@ class Report:
         for one in self.people:
             if bars.present is not None and one.required and one.present < bars.present * one.required:
                 yield f"{one.name}: {one.present} of {one.required} required events are there"
-            if one.forbidden:
+            if one.forbidden > bars.forbidden * one.required:
                 yield f"{one.name}: {one.forbidden} forbidden events"
             if bars.damaged is not None and one.damaged > bars.damaged:
                 yield f"{one.name}: {one.damaged} beeps or flashes are cut short, drawn out or doubled"
@@ -213,6 +237,8 @@ class Report:
         )
         shown = ", ".join(f"{count} from {at:.2f} s" for at, count in self.arrangements[:12])
         lines.append(f"tiles: {shown or 'nobody'}{'; at half the rate for a while' if self.halved else ''}")
+        if self.held_up:
+            lines.append(f"held up: {'; '.join(self.held_up)}")
         lines.append(f"metadata: {self.metadata}")
         return "\n".join(lines)
 

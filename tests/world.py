@@ -15,8 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from egress.demo.plan import KINDS, Kind, Part, Plan, Step, simple
+from egress.model.clock import monotonic
 from egress.model.media import SECOND, Codec, Nanos, Size
 
 _SIZE = Size(640, 360)
@@ -171,7 +173,7 @@ class World:
                 if process.returncode is None:
                     process.terminate()
                     try:
-                        await asyncio.wait_for(process.wait(), 10)
+                        await asyncio.wait_for(process.wait(), 60)
                     except TimeoutError:
                         process.kill()
                         await process.wait()
@@ -181,15 +183,15 @@ class World:
 
 @dataclass
 class Cast:
-    """The running participants; `events` is what they have said."""
+    """The running participants; `events` is what they have said, each with when it was `heard` (monotonic ns)."""
 
     process: asyncio.subprocess.Process
-    events: list[dict[str, object]]
+    events: list[dict[str, Any]]
 
     @property
     def zero(self) -> Nanos:
         """The plan's second 0 on the monotonic clock."""
-        return next(int(str(event["zero"])) for event in self.events if event["type"] == "ready")
+        return next(int(event["zero"]) for event in self.events if event["type"] == "ready")
 
     async def until(self, second: float) -> None:
         """Wait for a second of the plan."""
@@ -202,7 +204,7 @@ class Cast:
     async def _read_until(self, kind: str | None) -> None:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            self.events.append(json.loads(line))
+            self.events.append({**json.loads(line), "heard": monotonic()})
             if self.events[-1]["type"] == kind:
                 return
         if kind is not None:
