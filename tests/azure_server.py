@@ -14,6 +14,7 @@ from typing import Any
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tests.house.tree import ROOT
+from tests.rtmp_server import free_port
 from tests.s3_server import BUCKET
 
 ACCOUNT = "egress"
@@ -38,9 +39,7 @@ class AzureServer:
     def __enter__(self) -> AzureServer:
         program = str(_INSTALLED) if _INSTALLED.exists() else shutil.which("azurite-blob")
         assert program is not None, "azurite-blob is not installed: run tests/run, or npm install -g azurite"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = [program, "--blobPort", str(self.port), "--location", str(self._folder), "--silent"]
         environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
         with (self._folder / "azurite.log").open("wb") as log:

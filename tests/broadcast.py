@@ -91,5 +91,5 @@ class Broadcast:
         while not packets.empty():
             thread.offer(packets.get())
         thread.finish()
-        thread.join(30)
+        thread.join(60)
         assert thread.state is SinkState.CLOSED, thread.error

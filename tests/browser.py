@@ -58,6 +58,7 @@ class Tab:
         self.page = page
         self.complaints: list[str] = []
         self._variable = variable
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 

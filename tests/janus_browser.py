@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page
 from egress.demo.people import person
 from egress.model.clock import monotonic
 from egress.model.media import MILLISECOND, Size
+from tests.browser import PATIENCE
 from tests.janus_server import JanusServer
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "janus-recording"
@@ -90,7 +91,7 @@ def serving(*folders: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ async def janus_page(browser: Browser) -> AsyncIterator[JanusPage]:
     """A page whose publishers leave when the context ends."""
     with serving(_PAGE.parent, SAMPLE) as address:
         page = await browser.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
         await page.goto(address)
         await page.wait_for_function("window.ready")
         try:

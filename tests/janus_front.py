@@ -85,6 +85,6 @@ class JanusFront:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _, found in self._visits.values():
+        for _, found in list(self._visits.values()):
             await found.close()
         await self._server.__aexit__(None, None, None)

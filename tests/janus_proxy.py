@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 
 
@@ -16,13 +17,19 @@ class TcpProxy:
         self._behind = behind
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        # Nobody else gets the port while it is cut.
+        self._holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     async def __aenter__(self) -> TcpProxy:
+        self._holder.bind((self._host, 0))
+        self.port = int(self._holder.getsockname()[1])
         await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.cut()
+        self._holder.close()
 
     def cut(self) -> None:
         """Reset every connection and refuse new ones."""
@@ -34,8 +41,7 @@ class TcpProxy:
 
     async def mend(self) -> None:
         """Let connections through (again), on the same port."""
-        self._server = await asyncio.start_server(self._meet, self._host, self.port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        self._server = await asyncio.start_server(self._meet, self._host, self.port, reuse_address=True)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.visits += 1

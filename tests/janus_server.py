@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -223,7 +224,8 @@ class JanusServer:
         while True:
             try:
                 await self._client.get(f"{self.http}/info")
-                return
+                if all(map(_listens, (self.ws_port, self._admin_port))):
+                    return
             except httpx.TransportError:
                 if process.poll() is not None or time.monotonic() > end:
                     tail = self.log.read_text(errors="replace")[-2000:]
@@ -231,18 +233,28 @@ class JanusServer:
                     raise RuntimeError(f"Janus does not start: {tail}") from None
             await asyncio.sleep(0.05)
 
+    async def left(self, *others: int) -> None:
+        """Wait until nobody has a session but these: whoever leaves is gone when Janus has heard of it."""
+        sessions: list[int] = []
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (sessions := await self.sessions()) and set(sessions) - set(others):
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            raise AssertionError(f"{sessions} are there, not only {others}") from None
+
     def kill(self) -> None:
         """Kill -9: nobody is told anything."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     async def stop(self) -> None:
         """End it politely, with a BYE to everyone."""
         if self._process is not None:
             self._process.terminate()
-            await asyncio.to_thread(self._process.wait, 20)
+            await asyncio.to_thread(self._process.wait, 60)
             self._process = None
 
     def freeze(self) -> None:
@@ -388,6 +400,11 @@ class JanusServer:
             )
         for name, text in texts.items():
             (self.folder / "cfg" / name).write_text(text)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _certify(folder: Path) -> None:

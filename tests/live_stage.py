@@ -63,7 +63,7 @@ class Live:
     def end(self) -> None:
         """Close as the worker does; the queue never came near to being full."""
         self.thread.finish()
-        assert self.thread.join(30)
+        assert self.thread.join(60)
         assert self.thread.refused == 0
         assert self.deepest < 200, "writing to a sink in trouble must not take longer than the programme"
         assert KEY not in repr((self.events, self.sink.status(), self.thread.error, self.thread.artifacts))
@@ -110,4 +110,4 @@ def playing(folder: Path) -> Iterator[Playing]:
     finally:
         for live in stage.lives:
             live.thread.give_up("the test is over")
-            live.thread.join(10)
+            live.thread.join(60)

@@ -23,7 +23,7 @@ async def lossy(whip: str, network: Network, host: str = ADDRESS) -> AsyncIterat
     """The address to publish to instead of `whip` for the length of the context; the network is at `host`."""
     base = whip.rsplit("/whip/", 1)[0]
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx.AsyncClient())
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
         count = 0
 
         async def publish(request: Request) -> Response:

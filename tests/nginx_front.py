@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.rtmp_server import free_port
+
 SAMPLE = Path(__file__).parents[1] / "samples" / "nginx-origin" / "nginx.conf"
 
 
@@ -21,9 +23,7 @@ class NginxFront:
 
     def __init__(self, folder: Path, upstream: str) -> None:
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         text = SAMPLE.read_text("utf-8")
         text, servers = re.subn(r"server 127\.0\.0\.1:8080;", f"server {upstream.removeprefix('http://')};", text)
@@ -54,4 +54,4 @@ class NginxFront:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)

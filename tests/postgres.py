@@ -60,7 +60,9 @@ class Postgres:
         try:
             self._run("initdb", "-D", self._data, "-A", "trust", "-U", "tests", "-E", "UTF8", "--locale=C.UTF-8", "-N")
             options = " ".join((*_FAST, "-k", str(self.folder)))
-            self._run("pg_ctl", "-D", self._data, "-l", str(self.folder / "log"), "-w", "-o", options, "start")
+            self._run(
+                "pg_ctl", "-D", self._data, "-l", str(self.folder / "log"), "-w", "-t", "240", "-o", options, "start"
+            )
         except BaseException:
             shutil.rmtree(self.folder)
             raise
@@ -69,7 +71,7 @@ class Postgres:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", self._data, "-w", "-t", "240", "-m", "immediate", "stop")
         shutil.rmtree(self.folder)
 
     def database(self) -> Secret:
@@ -106,6 +108,6 @@ class Postgres:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout.decode(errors="replace")

@@ -46,11 +46,20 @@ http {{ access_log off; client_body_temp_path {folder}/t/b; proxy_temp_path {fol
 """
 
 
+_HELD: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody else is given while this process lives.
+
+    A socket holds it that does not listen: who asks for any port gets another one, connections to it are refused, and
+    a server that asks for this one by SO_REUSEADDR, as all do, has it.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _HELD.append(holder)
+    return int(holder.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -127,7 +136,7 @@ class NginxRtmp:
             for process in self._processes():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            self._master.wait(10)
+            self._master.wait(60)
             self._master = None
 
     def kill_worker(self) -> None:
@@ -151,6 +160,10 @@ class NginxRtmp:
         url = f"http://127.0.0.1:{self._http}/control/drop/publisher?app=live&name={key}"
         with urllib.request.urlopen(url, timeout=60) as answer:
             answer.read()
+
+    def over(self, key: str) -> None:
+        """Wait until nobody publishes under a key any more, and its recording is whole."""
+        wait_for(lambda: f"<name>{key}</name>" not in self.stat(), 60, f"the end of {key}")
 
     def stat(self) -> str:
         """nginx-rtmp's statistics as XML."""
@@ -237,7 +250,7 @@ class ScriptedRtmp:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _spawn(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -339,12 +352,12 @@ class TlsFront:
 
     def __enter__(self) -> TlsFront:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def url(self, key: str) -> str:
         """Where to publish under a key."""

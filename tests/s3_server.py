@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.rtmp_server import free_port
+
 BUCKET = "recordings"
 REGION = "eu-central-1"
 
@@ -58,9 +60,7 @@ class S3Server:
         return {f"EGRESS_S3_{name.upper()}": value for name, value in self.options.items()}
 
     def __enter__(self) -> S3Server:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         environment = {
             **os.environ,
             "INITIAL_NO_AUTH_ACTION_COUNT": str(_UNCHECKED),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,10 +15,12 @@ from tests.rtmp_server import wait_for
 
 
 def free_udp_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that was free a moment ago, out of those that nobody gets who asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 20_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class SrtListener:
@@ -62,13 +66,13 @@ class SrtListener:
         """Kill it."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def ended(self) -> None:
         """Wait until its caller has gone."""
         assert self._process is not None
-        self._process.wait(15)
+        self._process.wait(60)
         self._process = None
 
     def freeze(self) -> None:
