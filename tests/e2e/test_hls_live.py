@@ -51,7 +51,7 @@ def broadcast(sink: HlsSink, seconds: float) -> Iterator[None]:
 
     thread = Thread(target=run)
     thread.start()
-    begun.wait(30)
+    begun.wait(60)
     try:
         yield
     finally:
