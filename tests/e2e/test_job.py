@@ -83,6 +83,7 @@ async def test_only_selected_roles_are_seen_and_heard(tmp_path):
     assert not report.violations(UNHURRIED), report.table()
 
 
+@pytest.mark.beside
 async def test_a_job_nobody_publishes_to_is_aborted_with_the_reason(tmp_path):
     async with recording(tmp_path, "--seconds", "2") as job:
         assert await job.ended() == 1
@@ -90,9 +91,11 @@ async def test_a_job_nobody_publishes_to_is_aborted_with_the_reason(tmp_path):
     assert "nobody ever published" in job.ending["reason"]
 
 
+@pytest.mark.beside
 async def test_an_empty_room_ends_the_job(tmp_path):
-    document = "name: short\nvideo: {keyframe: 500ms}\nstop: {empty_for: 6s}\nsinks:\n  - {kind: mp4, to: a.mp4}\n"
+    document = "name: short\nvideo: {keyframe: 500ms}\nstop: {empty_for: 12s}\nsinks:\n  - {kind: mp4, to: a.mp4}\n"
     world = World.everyone(1, 4)
+    # An empty room is one nobody has come to as well, and on a busy machine that takes seconds.
     async with recording(tmp_path, pipeline=document) as job:
         async with world.perform(job.whip) as cast:
             assert await cast.finished() == 0
@@ -100,26 +103,29 @@ async def test_an_empty_room_ends_the_job(tmp_path):
     assert job.ending["reason"] == "the room is empty"
     (mp4,) = [row for row in job.ending["artifacts"] if row["kind"] == "mp4"]
     # Cut at the first keyframe after the last one left: without the seconds nobody was there.
-    assert mp4["duration"] < job.ending["duration"] - 4
+    assert mp4["duration"] < job.ending["duration"] - 8
     with av.open(mp4["location"]) as container:
         assert abs((container.duration or 0) / av.time_base - mp4["duration"]) < 0.1
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_the_job_cleanly(tmp_path, number):
     world = World.everyone(1, 4)
     async with recording(tmp_path, pipeline="record-grid") as job, world.perform(job.whip) as cast:
+        await job.until(lambda event: event["type"] == "room" and event["event"] == "published")
         await cast.until(3)
         assert await job.stop(number) == 0
     assert job.ending["state"] == "finished"
     assert job.artifact("mp4").is_file()
 
 
+@pytest.mark.beside
 async def test_the_worker_ends_its_job_when_its_parent_dies(tmp_path):
     async with recording(tmp_path, pipeline="record-grid") as job:
         worker = job.worker
         await asyncio.sleep(1)
         job.process.kill()
-        await asyncio.to_thread(worker.wait, 20)
+        await asyncio.to_thread(worker.wait, 120)
     assert list(job.out.rglob("*.mp4"))
     assert not any(job.spool.iterdir())
