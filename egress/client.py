@@ -93,8 +93,12 @@ class Client:
                     last = told.id or last
                     # A stream begins with a word of its own and tells what follows; the end may have come before.
                     kind, data = (told.kind, told.data) if told.data is not None else ("job", self.call("GET", path))
+                    over = kind == "job" and data["state"] in OVER
+                    if over:
+                        # How a job is may be told before the events that made it so.
+                        yield from (("event", event) for event in self._events_since(f"{path}/events", last))
                     yield kind, data
-                    if kind == "job" and data["state"] in OVER:
+                    if over:
                         return
                 why: EgressError = ServiceError("it ended the stream")
             except ServiceError as error:
@@ -103,6 +107,14 @@ class Client:
                 raise why
             yield "away", {"reason": why.message}
             time.sleep(AGAIN)
+
+    def _events_since(self, path: str, last: str) -> Iterator[dict[str, Any]]:
+        """Events after the one of the number `last`."""
+        since: str | None = last
+        while since:
+            page = self.call("GET", path, since=since)
+            yield from page["items"]
+            since = page["next"]
 
     def _told(self, path: str, last: str) -> Iterator[_Told]:
         """What a stream of events says, after the one with the id `last`, until it ends."""

@@ -180,6 +180,24 @@ def test_a_service_that_comes_back_is_waited_for_and_nothing_is_missed(
     assert (types, states) == (["job.stopping", "job.finished"], ["running", "stopping", "finished"])
 
 
+def test_what_happened_to_the_end_of_a_job_while_its_service_was_away_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "AGAIN", 0.0)
+    job = served.do(served.stand.job()).id
+    told: list[tuple[str, dict[str, Any]]] = []
+    with Client(served.url) as client:
+        for kind, data in client.follow(job):
+            if not told:
+                served.go()
+            elif kind == "away" and told[-1][0] != "away":
+                served.move(job, JobState.STOPPING, JobState.FINISHED)
+                served.come()
+            told.append((kind, data))
+    assert [data["type"] for kind, data in told if kind == "event"] == ["job.stopping", "job.finished"]
+    assert [data["state"] for kind, data in told if kind == "job"] == ["running", "finished"]
+
+
 def test_a_service_that_stays_away_ends_the_waiting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "AGAIN", 0.0)
     monkeypatch.setattr(clients, "AWAY", -1.0)
