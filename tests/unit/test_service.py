@@ -265,6 +265,9 @@ async def test_a_worker_that_dies_is_followed_by_another_which_hears_of_added_de
         os.kill(first, signal.SIGKILL)
         while follower.pid in (None, first) or follower.state is not JobState.RUNNING:
             await asyncio.sleep(0.02)
+        # What the follower knows is written down a moment later, the wish to stop at once.
+        while (await service.store.read(jobs.get, follower.id)).state is not JobState.RUNNING:
+            await asyncio.sleep(0.02)
         await service.stop(follower.id, "enough")
         job = await ended(service, follower)
         assert (job.state, job.attempts) == (JobState.FINISHED, 2)
@@ -545,7 +548,7 @@ async def test_jobs_of_a_server_that_is_gone_go_on_where_its_spool_is_and_are_gi
         assert service.server.id != gone
         await service.store.write(_last_beat, gone, micros() - 3600 * 1_000_000)
         if shared:
-            while (taken := service.supervisor.followers.get(follower.id)) is None:
+            while (taken := service.supervisor.followers.get(follower.id)) is None or taken.whip is None:
                 await asyncio.sleep(0.02)
             assert taken.whip == "http://127.0.0.1:9/whip/standup"
             await service.stop(taken.id, "enough")
