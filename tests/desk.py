@@ -62,12 +62,13 @@ class Desk:
         """Go to a page of the dashboard by its name."""
         await self.page.goto(f"{self.url}/#/{page}")
 
-    async def playing(self, beyond: float = 0.0) -> None:
-        """Wait until the player on the page plays."""
+    async def playing(self, *, push: bool = False) -> None:
+        """Wait until the player on the page plays; `push` has it play, as often as it takes something else up."""
         await self.page.wait_for_function(
-            "(beyond) => { const v = document.querySelector('.player video');"
-            " return v && v.currentTime > beyond + 1 && v.videoWidth === 1280; }",
-            arg=beyond,
+            "(push) => { const v = document.querySelector('.player video');"
+            " if (push && v && v.paused && !v.ended) v.play().catch(() => {});"
+            " return v && v.currentTime > 1 && v.videoWidth === 1280; }",
+            arg=push,
             timeout=1000 * PATIENCE,
         )
 

@@ -51,6 +51,13 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         yield Guarded(service, browser, url)
 
 
+ASKING = """async (paths) => {
+  const { get } = await import(new URL("dashboard/api.js", document.baseURI));
+  await Promise.allSettled(paths.map(get));
+}"""
+"""Several requests at once, all under way before the first is answered."""
+
+
 async def enter(page: Page, key: str) -> None:
     await page.get_by_label("API key").fill(key)
     await page.get_by_role("button", name="Enter").click()
@@ -85,7 +92,7 @@ async def test_a_key_that_is_revoked_meanwhile_leads_back_to_the_login(guarded: 
     await expect(desk.page.locator(".online")).to_have_text("connected")
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {admin}"}) as web:
         assert (await web.delete(f"{guarded.url}/api/v1/keys/{id_}")).status_code == 204
-    await desk.open("recordings")
+    await desk.page.evaluate(ASKING, ["jobs", "artifacts", "server"])
     await expect(desk.page.get_by_role("alert")).to_contain_text("revoked")
     await expect(desk.page.get_by_label("API key")).to_be_visible()
     await desk.page.context.close()
@@ -99,7 +106,7 @@ async def test_who_has_a_key_publishes_and_watches_with_tokens_of_their_own(guar
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Publish your camera").click()
     camera = await opened.value
-    assert re.fullmatch(rf"{guarded.url}/publish/studio#token=ey[\w.-]+", camera.url)
+    await camera.wait_for_url(re.compile(rf"^{guarded.url}/publish/studio#token=ey[\w.-]+$"), wait_until="commit")
     await camera.get_by_role("button", name="Publish").click()
     await expect(camera.get_by_role("status")).to_have_text("publishing")
     await page.get_by_role("link", name="studio", exact=True).click()
@@ -107,7 +114,7 @@ async def test_who_has_a_key_publishes_and_watches_with_tokens_of_their_own(guar
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Watch page").click()
     viewer = await opened.value
-    assert re.match(rf"{guarded.url}/live/studio/~ey[\w.-]+/$", viewer.url)
+    await viewer.wait_for_url(re.compile(rf"^{guarded.url}/live/studio/~ey[\w.-]+/$"), wait_until="commit")
     await viewer.wait_for_function("() => document.querySelector('video')?.currentTime > 1", timeout=1000 * PATIENCE)
     await viewer.close()
     async with camera.expect_response(lambda response: response.request.method == "DELETE") as gone:

@@ -33,16 +33,19 @@ export function setKey(value) {
   else sessionStorage.removeItem(KEY);
 }
 
-/** Hear when the server no longer takes the key, or wants one: `listener(error)`. Returns a function that ends it. */
+/** Hear when the server no longer takes the key, or wants one: `listener(error)`. Returns a function that ends it.
+ *
+ * It is told once of each key, though many requests may have brought it. */
 export function onRefused(listener) {
   refused.add(listener);
   return () => refused.delete(listener);
 }
 
-/** The error of an answer; those who listen hear that nobody may come in with what was brought. */
-function refusal(status, body) {
+/** The error of an answer; those who listen hear that nobody may come in with what was `brought`, the key of then. */
+function refusal(status, body, brought) {
   const error = new ApiError(status, body);
-  if (status === 401) for (const listener of refused) listener(error);
+  error.stale = brought !== key();
+  if (status === 401 && !error.stale) for (const listener of refused) listener(error);
   return error;
 }
 
@@ -57,6 +60,7 @@ export function address(path) {
 /** The answer to a request; raises ApiError. `body` is sent as JSON unless it is text. */
 export async function call(method, path, body, more = {}) {
   const text = typeof body === "string";
+  const brought = key();
   let response;
   try {
     response = await fetch(address(path), {
@@ -72,7 +76,7 @@ export async function call(method, path, body, more = {}) {
   }
   const kind = response.headers.get("Content-Type") || "";
   const answer = kind.includes("json") ? await response.json() : await response.text();
-  if (!response.ok) throw refusal(response.status, typeof answer === "object" ? answer : { message: answer });
+  if (!response.ok) throw refusal(response.status, typeof answer === "object" ? answer : { message: answer }, brought);
   return answer;
 }
 
@@ -86,8 +90,9 @@ export async function picture(path, signal) {
   if (pictures < MOST_PICTURES) pictures += 1;
   else await new Promise((go) => turns.push(go));
   try {
+    const brought = key();
     const response = await fetch(address(path), { headers: headers(), signal });
-    if (!response.ok) throw refusal(response.status, {});
+    if (!response.ok) throw refusal(response.status, {}, brought);
     return URL.createObjectURL(await response.blob());
   } finally {
     const next = turns.shift();
@@ -115,12 +120,13 @@ export function follow(take, state, idle = IDLE_MS) {
     control = new AbortController();
     let silence = setTimeout(() => control.abort(), idle);
     try {
+      const brought = key();
       const response = await fetch(address("events"), {
         headers: headers({ Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }),
         signal: control.signal,
         cache: "no-store",
       });
-      if (!response.ok) throw refusal(response.status, {});
+      if (!response.ok) throw refusal(response.status, {}, brought);
       state(true);
       wait = WAIT_MS[0];
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -143,7 +149,7 @@ export function follow(take, state, idle = IDLE_MS) {
       try {
         await read();
       } catch (error) {
-        over ||= error.status === 401 || error.status === 403;
+        over ||= (error.status === 401 || error.status === 403) && !error.stale;
       }
       state(false);
       if (over) return;

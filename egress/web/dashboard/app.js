@@ -112,8 +112,10 @@ function App() {
   useEffect(() => {
     const moved = () => go(place());
     const deaf = onRefused((refused) => {
+      const nobody = !key();
       setServer(null);
-      setError({ ...refused, message: refused.message, nobody: !key() });
+      // What is still asked without a key says nothing of why the last one was refused.
+      setError((before) => (nobody && before) || { ...refused, message: refused.message, nobody });
       setKey("");
     });
     addEventListener("hashchange", moved);
