@@ -22,6 +22,9 @@ from egress.model.pipeline import Audio, RungDoc, Video
 from egress.sinks.base import CAPTION, Mark, SinkContext, SinkState, SinkThread
 from egress.sinks.hls import HlsSink
 
+_DEEP = 100
+"""Items that may wait to be written."""
+
 
 class Broadcast:
     """Writes 320x180 picture and a tone into `folder` until stopped, in segments of 2 s and parts of 500 ms.
@@ -86,6 +89,9 @@ class Broadcast:
             sound.offer(np.stack([tone[n % 30 * 1600 :][:1600]] * 2))
             while not packets.empty():
                 thread.offer(packets.get())
+            # What was behind comes faster than live, and a busy machine may be long in writing it.
+            while thread.depth > _DEEP and not self._over.is_set():
+                time.sleep(0.005)
         picture.close(n)
         sound.close()
         while not packets.empty():

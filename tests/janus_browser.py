@@ -69,6 +69,10 @@ class JanusPage:
         found: list[dict[str, Any]] = await self._page.evaluate("index => layers(index)", index)
         return found
 
+    async def slowest(self) -> float:
+        """The longest the page has taken from one picture to the next since it was last asked, in seconds."""
+        return float(await self._page.evaluate("slowest()"))
+
 
 @contextmanager
 def serving(*folders: Path) -> Iterator[str]:

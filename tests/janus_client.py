@@ -33,6 +33,11 @@ class JanusClient:
         self._session = f"/{(await self._post('', 'create'))['data']['id']}"
         self._listening = asyncio.create_task(self._listen())
 
+    @property
+    def session(self) -> int:
+        """Its number."""
+        return int(self._session.removeprefix("/"))
+
     async def close(self) -> None:
         """Destroy the session, and with it all handles."""
         with suppress(httpx.HTTPError, JanusRefused):

@@ -126,9 +126,12 @@ class Recording:
                 await self._reading
         return status
 
-    async def judge(self, location: Path, world: World, cast: Cast, **options: Any) -> Report:
-        """What the analyser finds in a product of this job, beside what the job has said it gave up."""
-        began = (self.origin - cast.zero) / SECOND
+    async def judge(self, location: Path, world: World, cast: Cast, *, begin: float = 0.0, **options: Any) -> Report:
+        """What the analyser finds in a product of this job, beside what job and cast have said of the machine.
+
+        `begin` is the second of the job at which the product begins.
+        """
+        began = (self.origin - cast.zero) / SECOND + begin
         report = await asyncio.to_thread(probe, location, world=world, zero=cast.zero, began=began, **options)
         halved = any("frame_rate" in event["degraded"] for event in self.events if event["type"] == "overload")
         held_up = (*job_held_up(self.events), *cast_held_up(world.plan, cast.events))

@@ -17,7 +17,7 @@ from egress.model.clock import monotonic
 from egress.model.errors import RequestError, RoomRefused, RoomUnreachable
 from egress.model.media import SECOND, Codec, Nanos
 
-_ANSWER_TIMEOUT = 10.0
+_ANSWER_TIMEOUT = 30.0
 _SILENCE = 6 * SECOND
 
 

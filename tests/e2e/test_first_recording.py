@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +34,8 @@ async def running(to: Path, *more: str) -> AsyncIterator[asyncio.subprocess.Proc
         yield process
     finally:
         if process.returncode is None:
-            process.send_signal(signal.SIGINT)
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
             await process.communicate()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 
 from egress.demo import clip as clips
@@ -12,6 +11,7 @@ from egress.demo.picture import LOOP_SECONDS
 from egress.model.clock import monotonic
 from egress.model.media import SECOND, Codec, Size
 from tests.browser import chromium
+from tests.held_up import job_held_up
 from tests.janus_browser import Caller, janus_page
 from tests.janus_front import BARS, JanusFront
 from tests.janus_server import JanusRoom, JanusServer
@@ -29,7 +29,8 @@ async def until_substreams(janus: JanusServer, wanted: list[int]) -> None:
     try:
         async with asyncio.timeout(60):
             while (found := await janus.substreams()) != wanted:
-                await asyncio.sleep(0.2)
+                # Asked much oftener about handles that come and go, Janus has stood still for good.
+                await asyncio.sleep(1)
     except TimeoutError:
         raise AssertionError(f"Janus sends {found}: {await janus.subscribers()}") from None
 
@@ -47,14 +48,18 @@ async def test_chromium_sends_the_layer_that_fits_and_what_cannot_be_recorded_is
         # The tile is half as wide as the camera's picture; layers come down with patience.
         await until_substreams(janus, [1])
         zero = -(-monotonic() // SECOND) * SECOND
+        await page.slowest()
         await asyncio.sleep((zero - monotonic()) / SECOND + seconds + 0.2)
         await until_substreams(janus, [1])
         sent = {layer["frameWidth"] for layer in await page.layers(0)}
+        slowest = await page.slowest()
         assert sent == {320, 640, 1280}, "a browser that could not send all layers proves nothing"
         assert await job.stop() == 0, job.ending
-    world = World.everyone(3, seconds).camera_off(2).unsure(-1000, 1)
+    world = World.everyone(3, seconds).camera_off(2).unsure(-1000, 1).unsure(seconds, 1000)
     began = (job.origin - zero) / SECOND
     report = await asyncio.to_thread(probe, job.artifact("mp4"), world=world, zero=zero, began=began)
+    late = (f"the page took {slowest:.1f} s for a picture",) if slowest > 0.3 else ()
+    report = replace(report, held_up=(*job_held_up(job.events), *late))
     bars = replace(BARS, distinct=10.0, freeze=1.0, offset_median=0.1, offset_p95=0.15, cadence_p95=0.15)
     assert not report.violations(bars), report.table()
     (warning,) = {
@@ -65,28 +70,23 @@ async def test_chromium_sends_the_layer_that_fits_and_what_cannot_be_recorded_is
 
 async def test_nine_publishers_with_three_layers_are_all_seen(tmp_path):
     size = Size(1280, 720)
-    world = World.everyone(9, 12, size=size).unsure(0, 2)
+    world = World.everyone(9, 120, size=size)
     async with (
         JanusServer(tmp_path) as janus,
         JanusFront(janus) as front,
         recording(tmp_path, room=janus.url(ROOM), pipeline="record-grid") as job,
+        world.perform(front.whip(ROOM), troupe=TROUPE) as cast,
     ):
-        async with world.perform(front.whip(ROOM), troupe=TROUPE) as cast:
-            # A tile of 426x240 is more than the lowest layer's 320x180 and less than the middle one's 640x360.
-            asked: Counter[int] = Counter()
-            await cast.until(2)
-            while cast.process.returncode is None:
-                found = await janus.substreams()
-                asked[len(found) and found.count(1)] += 1
-                # Asked much oftener about handles that come and go, Janus has stood still for good.
-                await asyncio.sleep(1)
-            assert await cast.finished() == 0
+        # A tile of 426x240 is more than the lowest layer's 320x180 and less than the middle one's 640x360.
+        await until_substreams(janus, 9 * [1])
+        shown, begun = (monotonic() - cast.zero) / SECOND, len(job.events)
+        await cast.until(shown + 10)
         assert await job.stop() == 0, job.ending
-    assert max(asked) == 9, asked
-    report = await job.judge(job.artifact("mp4"), world, cast)
+    report = await job.judge(job.artifact("mp4"), world.unsure(0, shown + 2), cast)
+    assert min(one.required for one in report.people) >= 10, report.table()
     assert not report.violations(replace(BARS, distinct=20.0)), report.table()
-    alive = [event for event in job.events if event["type"] == "alive" and event["participants"] == 9]
-    first, last = alive[-4], alive[-1]
+    alive = [event for event in job.events[begun:] if event["type"] == "alive" and event["participants"] == 9]
+    first, last = alive[0], alive[-1]
     rate = 8 * (last["network"]["bytes"] - first["network"]["bytes"]) / (last["elapsed"] - first["elapsed"]) / 9
     whole = 8 * sum(map(len, clips.video(person(0), size, 30, Codec.VP8).frames)) / LOOP_SECONDS
     assert rate < whole / 2, "only the layer shown should be sent"
