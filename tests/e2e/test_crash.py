@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -198,7 +199,8 @@ async def test_a_job_goes_on_by_itself_when_its_worker_is_killed_and_makes_one_f
         # From the first worker's last sign of life to the second one's beginning, however long that takes here.
         assert told["elapsed"] - 1 <= gap["from"] <= (killed - job.origin) / SECOND
         assert abs(gap["to"] - (ready["origin"] - job.origin) / SECOND) < 0.1
-        assert sorted(row["name"] for row in manifest["peers"]) == ["Ada", "Ada", "Grace", "Grace"]
+        visits = Counter(row["name"] for row in manifest["peers"])
+        assert set(visits) == {"Ada", "Grace"} and min(visits.values()) >= 2, "who was there with either worker"
         assert (manifest["state"], "2 attempts" in manifest["reason"]) == ("finished", True)
         answers = [event["command"] for event in job.events if event["type"] == "control"]
         assert answers == ["title", "stop"], "what the second worker is told again nobody has to hear of"

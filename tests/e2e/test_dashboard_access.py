@@ -90,7 +90,7 @@ async def test_a_key_that_is_revoked_meanwhile_leads_back_to_the_login(guarded: 
     _, admin = await guarded.key("admin")
     await enter(desk.page, key)
     await expect(desk.page.locator(".online")).to_have_text("connected")
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {admin}"}) as web:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {admin}"}, timeout=PATIENCE) as web:
         assert (await web.delete(f"{guarded.url}/api/v1/keys/{id_}")).status_code == 204
     await desk.page.evaluate(ASKING, ["jobs", "artifacts", "server"])
     await expect(desk.page.get_by_role("alert")).to_contain_text("revoked")

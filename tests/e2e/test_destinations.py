@@ -95,9 +95,9 @@ async def test_streams_come_and_go_while_nobody_else_notices(tmp_path, component
                     await job.until(_is(name, "live"))
                 refused = await job.say(command="add-destination", to=good.url("second-" + KEY))
                 assert not refused["ok"] and [row["field"] for row in refused["details"]["problems"]] == ["to"]
-                failed = await job.until(told(job, "failed", strict.port))
+                failed = await job.until(told(job, "failed", strict.port), 180)
                 assert failed["blame"] == "request" and "stream key right" in failed["reason"]
-                failed = await job.until(_is("wrong", "failed"))
+                failed = await job.until(_is("wrong", "failed"), 180)
                 assert failed["blame"] == "request" and "passphrase" in failed["reason"]
                 await cast.until(13)
                 canaries = _traces(job.worker) + "".join(path.read_text() for path in job.spool.glob("*/job.json"))

@@ -84,7 +84,7 @@ async def test_the_origin_answers_a_low_latency_player_by_the_rules(tmp_path: Pa
         url = f"{server.url}/live/talk/index.m3u8"
 
         def follow() -> None:
-            with broadcast(sink, 60):
+            with broadcast(sink, 150):
                 live = check_live(url)
                 found.violations += live.violations + check(url)
                 found.tried |= live.tried
