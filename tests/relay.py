@@ -11,11 +11,15 @@ import random
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 _CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.IGNORECASE)
 ADDRESS = "127.0.0.1"
+_ROOM = 4 << 20
+_SO_RCVBUFFORCE = 33
+"""Beyond what the machine allows to everybody; Python has no name for it (asm-generic/socket.h)."""
 
 
 @dataclass
@@ -119,7 +123,10 @@ class Relay:
         for side in (self._near, self._far):
             await loop.create_datagram_endpoint(lambda side=side: side, local_addr=(self.host, 0))
             # A burst of keyframes must not be lost here but where the pattern says.
-            side.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            own = side.transport.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+            with suppress(PermissionError):
+                own.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
         return self
 
     async def __aexit__(self, *_: object) -> None:
