@@ -127,10 +127,11 @@ class Recording:
         return status
 
     async def judge(self, location: Path, world: World, cast: Cast, *, begin: float = 0.0, **options: Any) -> Report:
-        """What the analyser finds in a product of this job, beside what job and cast have said of the machine.
+        """What the analyser finds in a product of this job, and what job and cast have said of the machine.
 
-        `begin` is the second of the job at which the product begins.
+        The play is over then. `begin` is the second of the job at which the product begins.
         """
+        await cast.end()
         began = (self.origin - cast.zero) / SECOND + begin
         report = await asyncio.to_thread(probe, location, world=world, zero=cast.zero, began=began, **options)
         halved = any("frame_rate" in event["degraded"] for event in self.events if event["type"] == "overload")

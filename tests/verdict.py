@@ -51,7 +51,7 @@ class Bars:
         decides, but everyone is there, in step in the middle, and the product is as even as ever."""
         return replace(
             self,
-            present=None if self.present is None else min(self.present, 0.25),
+            present=None if self.present is None else min(self.present, 0.1),
             forbidden=max(self.forbidden, 0.34),
             offset_median=None if self.offset_median is None else max(self.offset_median, 0.2),
             offset_p95=None,

@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -164,21 +164,12 @@ class World:
             )
             assert process.stdout is not None
             cast = Cast(process, [])
-            reading = None
             try:
                 await cast._read_until("ready")
-                reading = asyncio.create_task(cast._read_until(None))
+                cast._reading = asyncio.create_task(cast._read_until(None))
                 yield cast
             finally:
-                if process.returncode is None:
-                    process.terminate()
-                    try:
-                        await asyncio.wait_for(process.wait(), 60)
-                    except TimeoutError:
-                        process.kill()
-                        await process.wait()
-                if reading is not None:
-                    await reading
+                await cast.end()
 
 
 @dataclass
@@ -187,6 +178,7 @@ class Cast:
 
     process: asyncio.subprocess.Process
     events: list[dict[str, Any]]
+    _reading: asyncio.Task[None] | None = None
 
     @property
     def zero(self) -> Nanos:
@@ -196,6 +188,19 @@ class Cast:
     async def until(self, second: float) -> None:
         """Wait for a second of the plan."""
         await asyncio.sleep(max(0.0, (self.zero - asyncio.get_running_loop().time() * SECOND) / SECOND + second))
+
+    async def end(self) -> None:
+        """Have everyone leave now, if they have not yet; all has been said then."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 60)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+        if self._reading is not None:
+            await self._reading
 
     async def finished(self) -> int:
         """Wait for the plan's end; the process's exit code."""
