@@ -224,9 +224,13 @@ async def test_the_end_of_the_publisher_ends_the_tracks() -> None:
 
 async def test_many_tracks_over_one_transport_all_repair_their_losses() -> None:
     tracks = [ClipTrack(kind, audio_clip() if kind == "audio" else video_clip()) for kind in ("audio", "video") * 6]
-    async with call(Link(loss=0.02), tracks=tracks) as made:
-        await made.until(lambda: all(len(taker.frames) >= 90 for taker in made.of("video")))
-    assert all(taker.track.stats()["recovered"] for taker in made.of("video"))
+    async with call(Link(loss=0.02), tracks=tracks, hold=UNHURRIED) as made:
+        # Which packets are lost depends on their order among all tracks: each is waited for until it has lost some.
+        videos = made.of("video")
+        await made.until(lambda: all(len(video.frames) >= 90 and video.track.stats()["recovered"] for video in videos))
+    for video in videos:
+        # The first picture's own first packet may have been the one lost, which nothing tells.
+        assert not any(frame.gap for frame in video.frames[1:]) and video.track.stats()["lost"] == 0
     assert made.peer.stats()["unrouted"] == 0
 
 
