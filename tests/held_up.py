@@ -13,7 +13,7 @@ Event = dict[str, Any]
 
 _FEW = 10
 """Pictures or packets that the bars of a busy machine have room for."""
-_SOON = 0.5
+_SOON = 0.8
 """Seconds a step may take that a plan has at an instant, and an `alive` may be late: as much is allowed for anyway."""
 _PULSE = 1.0
 
