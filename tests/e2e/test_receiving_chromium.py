@@ -107,9 +107,10 @@ async def test_chromium_is_received_at_full_quality_and_heeds_keyframe_requests(
         assert frames["video"][0].key and frames["video"][0].codec == codec.removeprefix("video/").lower()
         assert len({frame.stream for frame in frames["video"]}) == 1
 
+        # It begins with 300 kbit/s, and takes more only by what is fed back.
         async def heard_back() -> bool:
             stats = await page.evaluate(STATS)
-            return (stats.get("bitrate") or 0) > 600_000 and stats.get("rtt") is not None
+            return (stats.get("bitrate") or 0) > 400_000 and stats.get("rtt") is not None
 
         await until(heard_back)
         keys = sum(frame.key for frame in frames["video"])

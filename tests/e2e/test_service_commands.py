@@ -48,7 +48,7 @@ def ended(made: Server) -> None:
     """End it as Ctrl-C does, and see that it ends well."""
     made.process.send_signal(signal.SIGINT)
     try:
-        assert made.process.wait(30) == 0
+        assert made.process.wait(60) == 0
     finally:
         made.process.kill()
         made.log.close()

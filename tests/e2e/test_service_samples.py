@@ -124,7 +124,7 @@ def service(tmp_path: Path) -> Iterator[str]:
         yield json.loads(process.stdout.readline())["url"]
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(60)
 
 
 def test_a_schedule_of_a_name_is_kept_once(service: str) -> None:

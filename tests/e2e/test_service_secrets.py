@@ -69,7 +69,7 @@ def service(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str], Path]]
         yield json.loads(process.stdout.readline())["url"], process, tmp_path
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.wait(60)
 
 
 def test_secrets_stay_where_they_belong(service: tuple[str, subprocess.Popen[str], Path]) -> None:
@@ -124,7 +124,7 @@ def test_secrets_stay_where_they_belong(service: tuple[str, subprocess.Popen[str
         said.append(httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {admin}"}).text)
         said.append(httpx.get(f"{url}/openapi.json").text)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert len(processes) >= 2, "the worker and those who stream were looked at"
     for where, text in [*(("answer", one) for one in said), *processes]:
         for secret in (CANARY, *secrets):

@@ -128,7 +128,12 @@ async def test_a_room_of_janus_that_somebody_joins_is_recorded(tmp_path: Path) -
                 await ada.join(1001, "Ada")
                 jobs = await serve.running(2)
                 assert sorted(one["room_name"] for one in jobs) == ["1001", "77"]
-                await asyncio.sleep(3)
+
+                async def recorded() -> bool:
+                    figures = (await serve.ask("GET", f"/jobs/{job['id']}"))["figures"] or {}
+                    return bool(figures.get("participants") and figures["elapsed"] > 3)
+
+                await serve.until("a recording with Ada", recorded)
                 for one in jobs:
                     await serve.ask("POST", f"/jobs/{one['id']}/stop", {})
 

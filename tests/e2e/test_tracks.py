@@ -61,7 +61,8 @@ async def test_every_track_is_kept_and_aligned(tmp_path, per, pipeline):
     assert set(rows) == wanted
     ada = next(s for row in rows.values() if row.peer.name == "Ada" for s in row.streams if s.kind == "video")
     began = (job.origin - cast.zero) / SECOND
-    assert [(span.since + began, span.to + began) for span in ada.muted] == [
+    # A publisher who is held up sends nothing for a moment either.
+    assert [(span.since + began, span.to + began) for span in ada.muted if span.to - span.since > 1] == [
         (pytest.approx(4.5, abs=0.7), pytest.approx(6.5, abs=0.7))
     ]
     assert all(s.lost.gaps == 0 for row in rows.values() for s in row.streams)
