@@ -131,7 +131,8 @@ class Client:
 
     def _unreached(self, error: httpx.HTTPError) -> ServiceError:
         why = str(error) or type(error).__name__
-        return ServiceError(f"{self._server} cannot be reached ({why}); is egress serve running there? (EGRESS_SERVER)")
+        mend = "is egress serve running there, and is that its address? (--server, EGRESS_SERVER)"
+        return ServiceError(f"{self._server} cannot be reached ({why}); {mend}", Blame.REQUEST)
 
 
 def part(text: str) -> str:

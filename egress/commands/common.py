@@ -9,8 +9,10 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+from zoneinfo import ZoneInfo
 
 from egress.model.document import parse
 from egress.model.errors import RequestError
@@ -115,6 +117,17 @@ def document_of(file: str) -> dict[str, Any]:
         raise RequestError(why, (("file", why),)) from None
     data: dict[str, Any] = json.loads(json.dumps(parse(raw, file).data, default=str))
     return data
+
+
+def clock(at: str | None, zone: str = "UTC") -> str:
+    """A time of the API as people of a time zone read it: Tue 2026-03-03 02:30:00 CET; "" is none.
+
+    One without an offset is of that zone already.
+    """
+    if not at:
+        return ""
+    told, here = datetime.fromisoformat(at), ZoneInfo(zone)
+    return f"{told.replace(tzinfo=told.tzinfo or here).astimezone(here):%a %Y-%m-%d %H:%M:%S %Z}"
 
 
 def say(arguments: argparse.Namespace, document: Mapping[str, Any], line: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from egress.client import OVER, Client, part
-from egress.commands.common import Output, addresses, say, settings_of
+from egress.commands.common import Output, addresses, clock, say, settings_of
 from egress.model.errors import RequestError
 from egress.progress import Progress
 
@@ -52,7 +52,8 @@ def _show(client: Client, arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(arguments, {**job, "artifacts": made}, "")
         return DONE
-    rows = [(name, job.get(name)) for name in ("id", "room", "pipeline", "state", "reason", "created", "ended")]
+    rows = [(name, job.get(name)) for name in ("id", "room", "pipeline", "state", "reason")]
+    rows += [(name, clock(job.get(name))) for name in ("created", "ended")]
     for name, value in [*rows, ("length", _length(job["duration"])), ("attempts", job["attempts"])]:
         if value not in (None, ""):
             say(arguments, {}, f"{name:<10} {value}")
@@ -63,7 +64,8 @@ def _show(client: Client, arguments: argparse.Namespace) -> int:
 
 def _stop(client: Client, arguments: argparse.Namespace) -> int:
     job = client.call("POST", f"jobs/{part(arguments.id)}/stop", {"reason": arguments.reason})
-    say(arguments, job, f"{job['id']}  {job['state']}")
+    state = job["state"] if job["state"] in OVER else "stopping"
+    say(arguments, job, f"{job['id']}  {state}")
     return _watched(client, job["id"], arguments) if arguments.watch else DONE
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from egress.client import Client, part
-from egress.commands.common import Output, settings_of
+from egress.commands.common import clock, say, settings_of
 
 DONE = 0
 
@@ -44,43 +42,44 @@ def _show(client: Client, arguments: argparse.Namespace) -> None:
     one = client.call("GET", f"schedules/{part(arguments.id)}")
     _tell(arguments, one)
     for fired in client.call("GET", f"schedules/{part(arguments.id)}/occurrences")["items"]:
-        line = f"  {fired['fire_at']}  {fired['state']}  {fired.get('job') or ''}  {fired.get('note') or ''}"
-        _write(json.dumps(fired) if arguments.json else line.rstrip())
+        at = clock(fired["fire_at"], one["when"]["timezone"])
+        say(arguments, fired, f"  {at}  {fired['state']}  {fired.get('job') or ''}  {fired.get('note') or ''}".rstrip())
 
 
-def _act(client: Client, arguments: argparse.Namespace) -> None:
-    answer = client.call("POST", f"schedules/{part(arguments.id)}/{arguments.action}")
-    _write(json.dumps(answer) if arguments.json else f"{arguments.id}: {arguments.action}")
+def _rest(client: Client, arguments: argparse.Namespace) -> None:
+    _tell(arguments, client.call("POST", f"schedules/{part(arguments.id)}/{arguments.action}"))
+
+
+def _start(client: Client, arguments: argparse.Namespace) -> None:
+    job = client.call("POST", f"schedules/{part(arguments.id)}/run")
+    say(arguments, job, f"{job['id']}  {job['state']}")
 
 
 def _remove(client: Client, arguments: argparse.Namespace) -> None:
     client.call("DELETE", f"schedules/{part(arguments.id)}")
-    _write(json.dumps({"id": arguments.id}) if arguments.json else f"{arguments.id}: removed")
+    say(arguments, {"id": arguments.id}, f"{arguments.id}: removed")
 
 
 def _tell(arguments: argparse.Namespace, one: dict[str, Any]) -> None:
-    if arguments.json:
-        _write(json.dumps(one, ensure_ascii=False))
-        return
-    when = one["when"]
-    said = next(str(when[name]) for name in ("at", "every", "cron") if when.get(name) is not None)
-    coming = (one.get("next") or ["never again"])[0]
-    paused = "  paused" if one["paused"] else ""
-    _write(f"{one['id']}  {one['name']}  {said} {when['timezone']}  next {coming}  {one['job']['room']}{paused}")
+    zone = one["when"]["timezone"]
+    coming = "paused" if one["paused"] else f"next {clock((one.get('next') or [None])[0], zone) or 'never again'}"
+    say(arguments, one, "  ".join((one["id"], one["name"], _when(one["when"]), coming, one["job"]["room"])))
 
 
-def _write(line: str) -> None:
-    out = Output(sys.stdout)
-    out.write(line + "\n")
-    out.flush()
+def _when(when: dict[str, Any]) -> str:
+    if when.get("at") is not None:
+        return f"at {clock(when['at'], when['timezone'])}"
+    if when.get("every") is not None:
+        return f"every {when['every']}"
+    return f"cron {when['cron']} {when['timezone']}"
 
 
 _ACTIONS = {
     "add": _add,
     "list": _list,
     "show": _show,
-    "pause": _act,
-    "resume": _act,
-    "run": _act,
+    "pause": _rest,
+    "resume": _rest,
+    "run": _start,
     "remove": _remove,
 }

@@ -29,11 +29,9 @@ def _show(client: Client, arguments: argparse.Namespace) -> None:
     one = client.call("GET", f"templates/{part(arguments.name)}")
     say(arguments, one, _line(one))
     if not arguments.json:
-        rows = one["document"].items()
-        for name, value in (
-            (name, value) for name, value in rows if name != "name" and value not in ("", [], {}, None)
-        ):
-            say(arguments, {}, f"  {name:<12} {_value(value)}")
+        for name, value in one["document"].items():
+            if name != "name" and (said := _value(value)):
+                say(arguments, {}, f"  {name:<12} {said}")
 
 
 def _put(client: Client, arguments: argparse.Namespace) -> None:
@@ -62,8 +60,12 @@ def _line(one: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    """A value as people read it; "" where it says nothing."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_value(one)}" for name, one in value.items() if one not in (None, [], {}))
+        said = {name: _value(one) for name, one in value.items()}
+        return ", ".join(f"{name}: {one}" for name, one in said.items() if one)
+    if value is None or isinstance(value, bool):
+        return "yes" if value else "" if value is None else "no"
     return ", ".join(_value(one) for one in value) if isinstance(value, list) else str(value)
 
 

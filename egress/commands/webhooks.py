@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from egress.client import Client, part
-from egress.commands.common import document_of, say, settings_of
+from egress.commands.common import clock, document_of, say, settings_of
 
 DONE = 0
 
@@ -75,10 +75,10 @@ def _line(one: dict[str, Any]) -> str:
 def _delivery(one: dict[str, Any]) -> str:
     tried = f"{one['attempts']} {'try' if one['attempts'] == 1 else 'tries'}"
     answered = f"answered {one['status']}" if one.get("status") else ""
-    coming = f"next {one['next_at']}" if one.get("next_at") else ""
+    coming = f"next {clock(one['next_at'])}" if one.get("next_at") else ""
     about = (
         one["id"],
-        one["created"],
+        clock(one["created"]),
         one["state"],
         one["type"],
         one.get("job"),

@@ -117,9 +117,9 @@ def address_value(value: Any) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("must be an address like https://s3.example.org") from None
+        raise ValueError("must be an address like https://host.example.org:8443") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("must be an address like https://s3.example.org")
+        raise ValueError("must be an address like https://host.example.org:8443")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must be an address without user, password, '?' and '#'")
     return text.rstrip("/")

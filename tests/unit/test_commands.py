@@ -4,7 +4,7 @@ import time
 import pytest
 
 from egress.cli import BAD_INPUT, main
-from egress.commands.common import Output, address, addresses, open_to_strangers, unknown_variables
+from egress.commands.common import Output, address, addresses, clock, open_to_strangers, unknown_variables
 from egress.control.tokens import Tokens
 from egress.model.errors import RequestError
 
@@ -124,3 +124,17 @@ def test_no_token_is_made_without_a_secret_or_a_time(monkeypatch, capsys, secret
     monkeypatch.setenv("EGRESS_PLAYBACK_SECRET", secret)
     assert main(["token", "playback", "standup", *words]) == BAD_INPUT
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "read"),
+    [
+        ("2026-03-03T01:30:00.000000Z", "UTC", "Tue 2026-03-03 01:30:00 UTC"),
+        ("2026-03-03T01:30:00.000000Z", "Europe/Berlin", "Tue 2026-03-03 02:30:00 CET"),
+        ("2026-12-24T18:00", "Europe/Berlin", "Thu 2026-12-24 18:00:00 CET"),
+        ("2026-12-24T18:00+00:00", "Europe/Berlin", "Thu 2026-12-24 19:00:00 CET"),
+        (None, "UTC", ""),
+    ],
+)
+def test_times_are_those_of_a_zone_to_the_second(at, zone, read):
+    assert clock(at, zone) == read
