@@ -64,9 +64,11 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         said = {name: _value(one) for name, one in value.items()}
         return ", ".join(f"{name}: {one}" for name, one in said.items() if one)
-    if value is None or isinstance(value, bool):
-        return "yes" if value else "" if value is None else "no"
-    return ", ".join(_value(one) for one in value) if isinstance(value, list) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_value(one) for one in value)
+    return "" if value is None else str(value)
 
 
 _ACTIONS = {"list": _list, "show": _show, "put": _put, "delete": _delete}
