@@ -15,13 +15,13 @@ from tests.hls_findings import Findings
 from tests.hls_reading import Playlist, attributes, read_playlist, read_tags
 
 _PARTS = 4
-_PATIENCE = 60.0
+PATIENCE = 60.0
 """Seconds for which a writer may be slow: an origin answers 503 while it waits for one in vain."""
 _PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl")
 _MEDIA_TYPES = ("video/mp4", "audio/mp4", "video/iso.segment", "audio/iso.segment", "text/vtt")
 
 
-def check_live(url: str) -> Findings:
+def check_live(url: str, *, patience: float = PATIENCE) -> Findings:
     """Every server rule broken by the origin of the multivariant playlist at `url`; follows it for a few parts."""
     found = Findings()
     with httpx.Client(timeout=60.0, follow_redirects=False, headers={"Accept-Encoding": "gzip"}) as client:
@@ -31,18 +31,19 @@ def check_live(url: str) -> Findings:
         uris = [attributes(value)["URI"] for name, value in tags if name == "EXT-X-MEDIA" and "URI" in value]
         uris += [value for name, value in tags if name == ""]
         for uri in dict.fromkeys(uris):
-            _Follower(found, client, urljoin(url, uri), uri).follow()
+            _Follower(found, client, urljoin(url, uri), uri, patience).follow()
     return found
 
 
 class _Follower:
     """Follows one media playlist the way a low-latency player does."""
 
-    def __init__(self, found: Findings, client: httpx.Client, url: str, name: str) -> None:
+    def __init__(self, found: Findings, client: httpx.Client, url: str, name: str, patience: float) -> None:
         self.found = found
         self.client = client
         self.url = url
         self.name = name
+        self.patience = patience
 
     def follow(self) -> None:
         """Try every server rule on this playlist."""
@@ -68,14 +69,14 @@ class _Follower:
 
     def _patient(self, url: str, **more: Any) -> httpx.Response:
         """The answer, once what it waits for has come."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self.patience
         while (response := self.client.get(url, **more)).status_code == 503 and time.monotonic() < end:
             time.sleep(0.1)
         return response
 
     def _fresh(self) -> None:
         """A playlist is young, unless whoever writes it is held up just now."""
-        end, fresh = time.monotonic() + _PATIENCE, False
+        end, fresh = time.monotonic() + self.patience, False
         while not fresh:
             response = self.client.get(self.url)
             playlist = read_playlist(self.url, response.text)
@@ -147,7 +148,7 @@ class _Follower:
 
     def _hint(self) -> None:
         """What is hinted at comes, and is then listed; parts are for a few segments only, so who is slow asks anew."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self.patience
         while True:
             playlist = read_playlist(self.url, self.client.get(self.url).text)
             hint = next((attributes(value) for value in playlist.values("EXT-X-PRELOAD-HINT")), None)
