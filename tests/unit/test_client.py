@@ -131,8 +131,17 @@ def test_pages_are_turned_until_the_last_one(served: Served) -> None:
 
 def test_a_service_that_is_not_there_is_named(served: Served) -> None:
     served.go()
-    with Client(served.url) as client, pytest.raises(ServiceError, match=f"{served.url}.*is egress serve running"):
+    with Client(served.url) as client, pytest.raises(ServiceError) as away:
         client.call("GET", "jobs")
+    assert away.value.blame is Blame.REQUEST
+    for said in (served.url, "is egress serve running", "--server", "EGRESS_SERVER"):
+        assert said in away.value.message
+
+
+def test_a_server_address_of_another_kind_is_refused_with_one_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs", "list", "--server", "ftp://example.org"]) == 2
+    said = capsys.readouterr().err
+    assert "server" in said and "like https://" in said and "s3" not in said
 
 
 def test_a_job_is_followed_to_its_end(served: Served) -> None:

@@ -10,7 +10,7 @@ export function Schedules() {
   const list = useList((cursor) => get(`schedules${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`));
   return html`
     <div class="heading"><h1>Schedules</h1><button type="button" class="main" onClick=${() => edit({})}>New schedule</button></div>
-    <p class="quiet">A schedule starts a job at a time, every so often, or by a cron line, in any time zone.</p>
+    <p class="quiet">A schedule starts a job at a time, every so often, or by a cron line, in any time zone. Next runs are told in yours, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.</p>
     <${Problem} error=${list.error} />
     ${edited && html`<${Edit} schedule=${edited} close=${() => edit(null)} saved=${() => { edit(null); list.again(); }} />`}
     ${list.items && list.items.length === 0 && html`<${Empty} title="No schedules"><p>Nothing starts by the clock.</p><//>`}
