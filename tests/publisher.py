@@ -81,7 +81,11 @@ def audio_clip() -> Clip:
 
 
 class ClipTrack(MediaStreamTrack):
-    """Sends a clip in a loop at its own pace until stopped; `paused` sends nothing."""
+    """Sends a clip in a loop at its own pace until stopped; `paused` sends nothing.
+
+    A machine that stood still makes up for nothing, as a camera does not: a burst would push packets that were lost out
+    of what aiortc keeps to send again, the latest 128.
+    """
 
     def __init__(self, kind: str, clip: Clip) -> None:
         self.kind = kind
@@ -98,6 +102,8 @@ class ClipTrack(MediaStreamTrack):
         while True:
             due = self._begun + float(self._count * self.clip.ticks * self.clip.time_base)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if (late := time.monotonic() - due) > 0.5:
+                self._begun += late
             self._count += 1
             if not self.paused:
                 break

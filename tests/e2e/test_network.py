@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
+from egress.model.media import SECOND
 from tests.lossy_whip import lossy
 from tests.recording import UNHURRIED, recording
 from tests.relay import Link
@@ -47,17 +49,23 @@ async def test_loss_and_disorder_do_not_show(tmp_path, links, bars):
 
 async def test_an_outage_harms_nobody_else_and_ends_in_step(tmp_path):
     world = World.everyone(2, SECONDS)
-    world_as_seen = world.mutes(1, "video", 5.4, 7.9).mutes(1, "audio", 5.4, 7.9)
-
     unlucky = world.part(1).person.id
+    cut = (Link(delay=0.02), Link(delay=0.02))
 
     def links(peer: str) -> tuple[Link, Link]:
-        outages = ((5.5, 7.5),) if peer == unlucky else ()
-        return Link(delay=0.02, outages=outages), Link(delay=0.02, outages=outages)
+        return cut if peer == unlucky else (Link(delay=0.02), Link(delay=0.02))
 
     async with recording(tmp_path, pipeline="record-grid") as job:
         async with lossy(job.whip, links) as whip, world.perform(whip) as cast:
+            times = []
+            for second, outages in ((5.5, [(0.0, 1e9)]), (7.5, [])):
+                await cast.until(second)
+                for link in cut:
+                    link.outages = outages
+                times.append((time.monotonic_ns() - cast.zero) / SECOND)
             assert await cast.finished() == 0
         assert await job.stop() == 0, job.ending
+    begin, end = times[0] - 0.1, times[1] + 0.4
+    world_as_seen = world.mutes(1, "video", begin, end).mutes(1, "audio", begin, end)
     report = await job.judge(job.artifact("mp4"), world_as_seen, cast)
     assert not report.violations(replace(UNHURRIED, damaged=None)), report.table()

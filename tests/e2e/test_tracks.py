@@ -62,9 +62,8 @@ async def test_every_track_is_kept_and_aligned(tmp_path, per, pipeline):
     ada = next(s for row in rows.values() if row.peer.name == "Ada" for s in row.streams if s.kind == "video")
     began = (job.origin - cast.zero) / SECOND
     # A publisher who is held up sends nothing for a moment either.
-    assert [(span.since + began, span.to + began) for span in ada.muted if span.to - span.since > 1] == [
-        (pytest.approx(4.5, abs=0.7), pytest.approx(6.5, abs=0.7))
-    ]
+    muted = [(span.since + began, span.to + began) for span in ada.muted]
+    assert any(abs(since - 4.5) <= 0.7 and abs(to - 6.5) <= 0.7 for since, to in muted), muted
     assert all(s.lost.gaps == 0 for row in rows.values() for s in row.streams)
     for found in (events(folder), events(folder, refined=False)):
         aligned(found, 2)
@@ -166,12 +165,27 @@ async def test_a_worker_that_dies_leaves_its_tracks_beside_those_of_the_next(tmp
 
 async def test_on_a_bad_network_pictures_go_on_at_keyframes_and_the_losses_are_told(tmp_path):
     world = World.everyone(2, 16, codecs=(Codec.VP8, Codec.H264))
-    link = Link(loss=0.05, delay=0.02, jitter=0.02, outages=((7.0, 7.6),))
+    links: dict[str, Link] = {}
+
+    def network(peer: str) -> tuple[Link, Link]:
+        return links.setdefault(peer, Link(loss=0.05, delay=0.02, jitter=0.02)), Link(loss=0.05, delay=0.02)
+
     async with (
         recording(tmp_path, pipeline=PIPELINE.format(per="track")) as job,
-        lossy(job.whip, lambda peer: (link, Link(loss=0.05, delay=0.02))) as whip,
+        lossy(job.whip, network) as whip,
         world.perform(whip) as cast,
     ):
+        await cast.until(7)
+        before = {peer: link.dropped for peer, link in links.items()}
+        for link in links.values():
+            link.outages = [(0.0, 1e9)]
+        await cast.until(7.6)
+        async with asyncio.timeout(60):
+            # So much of everybody that some of each of their tracks is among it.
+            while any(link.dropped < before[peer] + 50 for peer, link in links.items()):
+                await asyncio.sleep(0.02)
+        for link in links.values():
+            link.outages = []
         await cast.until(15)
         assert await job.stop() == 0, job.ending
     streams = [s for row in document(job.out / "tracks").files for s in row.streams]
