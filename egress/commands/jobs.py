@@ -65,7 +65,8 @@ def _show(client: Client, arguments: argparse.Namespace) -> int:
 def _stop(client: Client, arguments: argparse.Namespace) -> int:
     job = client.call("POST", f"jobs/{part(arguments.id)}/stop", {"reason": arguments.reason})
     state = job["state"] if job["state"] in OVER else "stopping"
-    say(arguments, job, f"{job['id']}  {state}")
+    follow = "" if arguments.watch or job["state"] in OVER else f"  (follow it: egress jobs watch {job['id']})"
+    say(arguments, job, f"{job['id']}  {state}{follow}")
     return _watched(client, job["id"], arguments) if arguments.watch else DONE
 
 

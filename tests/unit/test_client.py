@@ -318,6 +318,16 @@ def test_commands_show_documents_in_lines_without_secrets(
     assert "whsec_" not in (listed := capsys.readouterr().out) and "our CMS" in listed
 
 
+def test_a_job_that_is_told_to_stop_is_stopping_and_can_be_followed(
+    served: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGRESS_SERVER", served.url)
+    job = served.do(served.stand.job()).id
+    assert main(["jobs", "stop", job]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{job}  stopping") and f"egress jobs watch {job}" in said
+
+
 def test_jobs_that_are_over_are_deleted(
     served: Served, command: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
