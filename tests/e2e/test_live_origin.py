@@ -18,7 +18,9 @@ def ffmpeg_plays(url: str) -> None:
     """Have ffmpeg decode three seconds of picture and sound, and complain of nothing."""
     command = ["ffmpeg", "-v", "warning", "-xerror", "-i", url, "-t", "3", "-f", "null", "-"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    # A server may close a connection that a slow player left idle; the player opens another one.
+    said = [line for line in done.stderr.splitlines() if "keepalive request failed" not in line]
+    assert (done.returncode, said) == (0, [])
 
 
 async def test_keeps_the_rules_live_and_afterwards(tmp_path: Path) -> None:

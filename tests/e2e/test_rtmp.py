@@ -85,8 +85,8 @@ def test_the_recording_holds_every_unit_in_time(tmp_path: Path) -> None:
 def test_after_a_break_it_goes_on_soon_at_a_keyframe_and_in_time(tmp_path: Path, how: str) -> None:
     with NginxRtmp(tmp_path / "nginx") as server, playing(tmp_path) as stage:
         live = stage.add(server.url(KEY))
+        stage.play(until=lambda: live.state == "live")
         stage.play(seconds=3)
-        assert live.state == "live"
         if how == "kill":
             server.kill_worker()
         else:
@@ -107,7 +107,7 @@ def test_after_a_break_it_goes_on_soon_at_a_keyframe_and_in_time(tmp_path: Path,
         assert 0 < lost <= (1 + away + 1) * 30, f"{lost / 30} s of pictures lost"
         for part in (first, second):
             assert max(part.offsets) - min(part.offsets) <= 1
-        assert live.sink.status()["retries"] == 1
+        assert live.sink.status()["retries"] >= 1
 
 
 def test_a_frozen_server_fails_while_the_good_one_misses_nothing_and_comes_back_when_it_thaws(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_server_that_takes_it_for_eight_seconds_and_then_rejects_it_for_ever_f
         live_after = time.monotonic() - began
         stage.play(until=lambda: bad.state == "retrying")
         lost_after = time.monotonic() - began
-        stage.play(until=lambda: bad.state == "failed", seconds=50)
+        stage.play(until=lambda: bad.state == "failed", seconds=60)
         assert "NetStream.Publish.Denied" in bad.sink.status()["last_error"]
         assert bad.events[-1]["blame"] == "destination", "it worked before"
         # Its units are sent no sooner than they are due; the tries that came after it do not count.

@@ -68,7 +68,7 @@ def _seen(live: Live) -> str:
 
 def test_the_listener_gets_every_picture_in_time_and_nobody_sees_the_passphrase(tmp_path: Path) -> None:
     with SrtListener(tmp_path / "srt", passphrase=PASSPHRASE) as listener, playing(tmp_path) as stage:
-        live = stage.add(listener.url(passphrase=PASSPHRASE, streamid=STREAM, latency="200"))
+        live = stage.add(listener.url(passphrase=PASSPHRASE, streamid=STREAM, latency="2000"))
         stage.play(until=lambda: live.state == "live")
         stage.play(seconds=5)
         assert KEY not in _seen(live)
@@ -120,7 +120,7 @@ def test_a_frozen_listener_fails_while_the_good_one_misses_nothing(tmp_path: Pat
         stage.play(until=lambda: frozen.state == fine.state == "live")
         stage.play(seconds=2)
         bad.freeze()
-        stage.play(until=lambda: frozen.state == "failed", seconds=40)
+        stage.play(until=lambda: frozen.state == "failed", seconds=90)
         assert nobody.state == "failed" and "no SRT listener answers" in nobody.sink.status()["last_error"]
         for live in (fine, frozen, nobody):
             live.end()

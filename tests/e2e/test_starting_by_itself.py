@@ -172,7 +172,7 @@ async def test_publishers_who_come_to_a_studio_open_it_once_and_it_is_live(tmp_p
 
 async def test_the_clock_starts_a_job_that_ends_as_planned(tmp_path: Path) -> None:
     async with served(tmp_path) as serve:
-        at = datetime.now(UTC) + timedelta(seconds=5)
+        at = datetime.now(UTC) + timedelta(seconds=12)
         schedule = {
             "name": "soon",
             "when": {"at": at.isoformat()},
