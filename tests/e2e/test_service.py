@@ -220,7 +220,7 @@ async def test_a_service_and_all_its_workers_killed_go_on_where_they_were(tmp_pa
 
 async def test_sigterm_waits_for_jobs_and_leaves_those_that_last_to_the_next_service(tmp_path):
     async with serve(tmp_path) as served:
-        short = await served.start("short", duration="8s")
+        short = await served.start("short", duration="15s")
         await served.until(short["id"], "running")
         served.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE):
