@@ -149,7 +149,7 @@ def length(path: Path) -> float:
 async def test_a_job_goes_from_a_request_to_a_recording_and_what_may_be_seen_of_it(tmp_path):
     async with serve(tmp_path) as served:
         job = await served.start("stage")
-        assert (job["state"], job["attempts"]) == ("starting", 1)
+        assert job["state"] in ("starting", "running") and job["attempts"] == 1
         running = await served.until(job["id"], "running")
         assert (running["whip"], running["links"]["publish"]) == ("/whip/stage", "/publish/stage")
         async with published(served, "stage"):
