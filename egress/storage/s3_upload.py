@@ -33,6 +33,9 @@ PATIENCE = 300.0
 _RESTARTS = 3
 """Times an upload the store has lost is begun anew before its file is left to the next recovery."""
 
+_UNSEEN: Head | None = Head(-1, "", "", "")
+"""What a store holds that does not let us look."""
+
 _SHORTEST, _LONGEST = 0.5, 15.0
 _MIB = 1 << 20
 
@@ -209,8 +212,10 @@ class S3Upload:
                 return stored
             raise TakenError(f"{self._address} is there already") from None
         self._progress()
-        head = self._tried(lambda: looked(self._client.head, None))
+        head = self._tried(lambda: looked(self._client.head, _UNSEEN))
         if head is None:
+            raise DestinationError(f"{self._address} is not there, though the store said so; the recording is kept")
+        if head is _UNSEEN:
             _log.warning("%s: the store does not let us look at what it has made", self._address)
         elif head.size != size or not self._fits(head, etag or _composite(sent), sent):
             raise DestinationError(f"{self._address} does not hold the bytes that were sent; the recording is kept")

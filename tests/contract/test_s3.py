@@ -25,6 +25,7 @@ from egress.sinks.mp4 import Mp4Sink
 from egress.storage.attendance import Attendance
 from egress.storage.manifest import complete_manifest, outcome, write_manifest
 from egress.storage.s3 import S3Storage
+from egress.storage.s3_client import S3Client
 from egress.storage.s3_errors import S3Error
 from egress.storage.s3_state import UploadState
 from egress.storage.s3_upload import S3Upload
@@ -192,6 +193,25 @@ def test_without_another_place_an_object_is_replaced(server, source, to, key):
     source.write_bytes(b"later")
     S3Storage(server.options).put(source, to)
     assert server.read(key) == b"later"
+
+
+def test_a_file_stays_while_the_object_the_store_says_it_made_is_not_there(server, source, to, key, monkeypatch):
+    data = noise(2 * PART)
+    source.write_bytes(data)
+    complete = S3Client.complete
+
+    def gone(client: S3Client, *given: Any, **more: Any) -> str:
+        etag = complete(client, *given, **more)
+        client.remove(key)
+        return etag
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Client, "complete", gone)
+        with pytest.raises(DestinationError, match="is not there, though the store said so"):
+            S3Storage(server.options).put(source, to)
+    assert source.read_bytes() == data
+    S3Storage(server.options).put(source, to)
+    assert server.read(key) == data and not source.exists() and server.uploads() == []
 
 
 def test_an_upload_the_store_has_cleaned_away_begins_anew(server, source, to, key):
